@@ -1,0 +1,53 @@
+"""The only module that turns bytes into typed values and back."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from secdl.model.errors import MalformedOutput
+from secdl.model.text import one_line
+
+T = TypeVar("T")
+Raw = bytes | bytearray | memoryview
+
+
+def decode(raw: Raw, kind: type[T], *, where: str) -> T:
+    """`raw` JSON as a `kind`; unknown fields are ignored, so a newer tool still reads.
+
+    Raises `MalformedOutput` naming `where` and the path of the first wrong value.
+    """
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedOutput(one_line(str(error) or "nested too deeply"), where=where, hint=_hint(raw)) from error
+
+
+def encode(value: object) -> bytes:
+    """`value` as canonical JSON: sorted keys, two spaces, closing newline. Same value, same bytes."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def encode_line(value: object) -> bytes:
+    """`value` as one line of JSON with sorted keys and a closing newline."""
+    return msgspec.json.encode(value, order="sorted") + b"\n"
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """The JSON file at `path` as a `kind`; raises `MalformedOutput` where it is absent or wrong."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise MalformedOutput(error.strerror or "unreadable", where=str(path)) from error
+    return decode(raw, kind, where=str(path))
+
+
+def builtins(value: object) -> Any:
+    """`value` as plain dictionaries, lists and scalars, for templates and foreign encoders."""
+    return msgspec.to_builtins(value)
+
+
+def _hint(raw: Raw) -> str:
+    if not len(raw):
+        return "the file is empty: did the tool run to its end?"
+    return "not the report this adapter reads: check the tool's version and that it was not cut off"

@@ -1,0 +1,170 @@
+"""`secdl.toml`: what a repository declares to be checked, and how much effort each profile spends."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from secdl.model.errors import ConfigError
+from secdl.model.toml import load_toml
+from secdl.model.tool import Stage
+
+Name = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower-case letters, digits, . _ -")
+]
+RelativePath = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=500, description="path below the folder of secdl.toml")
+]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Language(StrEnum):
+    """A language that some rule pack reads."""
+
+    PYTHON = "python"
+    C = "c"
+
+
+class ProductTable(_Table, frozen=True):
+    """`[product]`: the name and version that the report speaks of."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+    version: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
+
+
+class Source(_Table, frozen=True):
+    """`[[source]]`: a folder or file of source code. `guest_facing` C is read by the device rules."""
+
+    name: Name
+    path: RelativePath
+    languages: tuple[Language, ...]
+    guest_facing: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+class Dependencies(_Table, frozen=True):
+    """`[[dependencies]]`: a lock file (requirements.txt style, hashed or not) or a folder that holds some."""
+
+    name: Name
+    path: RelativePath
+
+
+class Image(_Table, frozen=True):
+    """`[[image]]`: a root file system to check. Exactly one of `recipe` (built here by mmdebstrap) and `path` (tar or
+    folder). `exposed` are the programs that guests or the network reach, as paths in the image."""
+
+    name: Name
+    recipe: str = ""
+    path: str = ""
+    exposed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.recipe) == bool(self.path):
+            raise ValueError("give exactly one of `recipe` and `path`")
+
+
+class ThreatModel(_Table, frozen=True):
+    """`[[threatmodel]]`: a pytm model and the table of controls that answers it."""
+
+    name: Name
+    path: RelativePath
+    controls: RelativePath
+    library: str = ""
+
+
+class Fuzz(_Table, frozen=True):
+    """`[[fuzz]]`: a QEMU binary and the devices to fuzz over qtest; `operations` per device, `seed` fixed."""
+
+    name: Name
+    devices: tuple[str, ...]
+    binary: str = "qemu-system-x86_64"
+    operations: Annotated[int, msgspec.Meta(ge=1, le=10_000_000_000)] = 100_000
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    machine: str = "q35"
+
+
+class SarifCanary(_Table, frozen=True):
+    """Planted defects for a configured tool: a folder that is scanned too, and the hits each rule must make in it."""
+
+    path: RelativePath
+    expects: dict[str, Annotated[int, msgspec.Meta(ge=1)]]
+
+
+class SarifTool(_Table, frozen=True):
+    """`[[sarif_tool]]`: any program that writes SARIF. In `command`, `{source}`, `{out}`, `{canary}` are replaced."""
+
+    name: Name
+    stage: Stage
+    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    completed: tuple[int, ...] = (0,)
+    sources: tuple[RelativePath, ...] = (".",)
+    canary: SarifCanary | None = None
+
+
+class Gate(_Table, frozen=True):
+    """`[gate]`: where policy and waivers lie; the packaged policy where `policy` is empty."""
+
+    policy: str = ""
+    waivers: str = ""
+
+
+class Profile(_Table, frozen=True):
+    """`[profiles.NAME]`: how much a profile spends. What it requires and blocks stands in the gate policy."""
+
+    fuzz_operations: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    timeout_factor: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
+    stages: tuple[Stage, ...] = tuple(Stage)
+
+
+class Config(_Table, frozen=True):
+    """A whole `secdl.toml`. `tools` holds per-tool tables: `path`, `timeout_s`, and the tool's own settings."""
+
+    product: ProductTable
+    source: tuple[Source, ...] = ()
+    dependencies: tuple[Dependencies, ...] = ()
+    image: tuple[Image, ...] = ()
+    threatmodel: tuple[ThreatModel, ...] = ()
+    fuzz: tuple[Fuzz, ...] = ()
+    sarif_tool: tuple[SarifTool, ...] = ()
+    gate: Gate = Gate()
+    tools: dict[str, dict[str, Any]] = {}
+    profiles: dict[str, Profile] = {}
+
+    def sources(self, language: Language, *, guest_facing: bool | None = None) -> tuple[Source, ...]:
+        """Sources that hold `language`; with `guest_facing` only those that are so, or are not."""
+        return tuple(
+            source
+            for source in self.source
+            if language in source.languages and guest_facing in (None, source.guest_facing)
+        )
+
+
+def load_config(path: Path) -> Config:
+    """The configuration at `path`. Raises `ConfigError` that names file, line and key."""
+    config = load_toml(path, Config)
+    root = path.resolve().parent
+    for kind in ("source", "dependencies", "image", "threatmodel", "fuzz", "sarif_tool"):
+        names = [entry.name for entry in getattr(config, kind)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"{kind}: name {name!r} is used twice", where=str(path), hint="names tell jobs apart")
+    named = [source.path for source in config.source] + [entry.path for entry in config.dependencies]
+    named += [name for model in config.threatmodel for name in (model.path, model.controls)]
+    for name in named:
+        _inside(root, name, where=str(path))
+    return config
+
+
+def _inside(root: Path, name: str, *, where: str) -> None:
+    target = (root / name).resolve()
+    if not target.is_relative_to(root):
+        raise ConfigError(
+            f"path {name!r} leads out of {root}", where=where, hint="name a path below secdl.toml's folder"
+        )
+    if not target.exists():
+        raise ConfigError(f"path {name!r} does not exist", where=where, hint="mend the path or remove the entry")

@@ -1,0 +1,97 @@
+"""What one run of a tool left behind: enough to prove that it ran, and to judge it again later."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a tool's run ended. Only `OK` is evidence; `SKIPPED` says that configuration names nothing for it to read."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    MISSING = "missing"
+    SKIPPED = "skipped"
+
+
+class Origin(StrEnum):
+    """Where an executable came from; `OVERRIDE` is a path from configuration, which the release profile refuses."""
+
+    PYPI = "pypi"
+    GO = "go"
+    DEBIAN = "debian"
+    PATH = "path"
+    SECDL = "secdl"
+    OVERRIDE = "override"
+    IMPORT = "import"
+    NONE = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One executable: the argv prefix that starts it, its version, sha256 digest (`sha256:…`) and origin."""
+
+    argv: tuple[str, ...]
+    version: str
+    digest: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Proof of work: what the tool says it read, canary excluded.
+
+    `read` counts by unit, as in `{"files": 42, "lines": 9000}`; all zero means that it read nothing.
+    `unread` names planned subjects that it could not read or parse; one is enough to void the evidence.
+    """
+
+    read: dict[str, int] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryResult:
+    """Hits by rule on the planted defects: `expected` at least, `found` in fact."""
+
+    expected: dict[str, int]
+    found: dict[str, int]
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Rules that found fewer planted defects than there are, sorted."""
+        return tuple(sorted(rule for rule, count in self.expected.items() if self.found.get(rule, 0) < count))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One job's record, `evidence/<job>/evidence.json`; its presence is the job's commit mark.
+
+    `reason` says in one line why the outcome is not OK. `argv` is what ran. `peak_rss_bytes` and `cpu_s` include
+    reaped children. `subjects` is what it was asked to read; `files` maps names in the evidence folder to sha256.
+    `advisories` maps each ecosystem used to its data date (None: unknown). `reused_from` is the run that measured.
+    """
+
+    schema: int = 1
+    job: str
+    tool: str
+    stage: str
+    outcome: Outcome
+    reason: str = ""
+    version: str = ""
+    origin: Origin = Origin.NONE
+    digest: str = ""
+    programs: dict[str, Program] = field(default_factory=dict)
+    argv: tuple[str, ...] = ()
+    exit_status: int | None = None
+    started: datetime | None = None
+    duration_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    subjects: tuple[str, ...] = ()
+    work: Work = Work()
+    canary: CanaryResult | None = None
+    advisories: dict[str, date | None] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    cache_key: str = ""
+    reused_from: str = ""

@@ -1,0 +1,37 @@
+"""What a run set out to do: `plan.json`, written before the first tool starts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from secdl.model.tool import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What is judged. `commit` is the checkout's, with `-dirty` where the tree differs; empty outside git."""
+
+    name: str
+    version: str
+    commit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The jobs of a run and the moment (`as_of`, UTC) that ages and expiries are judged by.
+
+    `stages` were asked for, `left_out` were not (by `--only`, or an import). `scope` is empty for the whole tree, else
+    says which changes were looked at. `imports` is true for a run of foreign reports alone.
+    """
+
+    schema: int = 1
+    secdl: str
+    run: str
+    as_of: datetime
+    profile: str
+    root: str
+    product: Product
+    stages: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    scope: str = ""
+    imports: bool = False
+    jobs: tuple[Job, ...] = ()

@@ -1,0 +1,205 @@
+"""What a tool is to secdl, and the job it is given. A module in `secdl.tools` with a `TOOL` is a plugin."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from secdl.model.evidence import Work
+from secdl.model.finding import Finding, Level, Location
+from secdl.model.text import clean, one_line
+
+if TYPE_CHECKING:
+    from secdl.model.config import Config
+
+CANARY = "canary:"
+"""Path prefix of a result in the planted defects."""
+OUTSIDE = "outside:"
+"""Path prefix of a result outside the checkout: shown, never opened."""
+_NAMED = ("image:", "device:", "package:", "model:", CANARY)
+
+
+class Stage(StrEnum):
+    """A step of the pipeline that can be asked for by name."""
+
+    SAST = "sast"
+    DEPS = "deps"
+    IMAGES = "images"
+    THREATMODEL = "threatmodel"
+    FUZZ = "fuzz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One thing that configuration declares for a tool: a job is made of each.
+
+    `name` is empty where a tool has one job for all it reads. `sources` are repo-relative POSIX paths, the files or
+    folders that the result depends on. `settings` are JSON values for the adapter.
+    """
+
+    name: str = ""
+    sources: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One planned run of a tool. Stored in plan.json, so that its output can be parsed again anywhere.
+
+    `name` is the folder under evidence/: the tool, or `tool@subject`. `root` is the checkout and the working
+    directory; `folder` the evidence folder as the tool saw it. `inputs` maps the name of each needed tool to that
+    tool's output file, `programs` each further program of the tool to its absolute path, `services` each service to
+    its URL, `data` each shared data folder (advisories, cache) to its path.
+    """
+
+    name: str
+    tool: str
+    stage: Stage
+    subject: str = ""
+    root: str = ""
+    folder: str = ""
+    output: str = "out.json"
+    sources: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    has_canary: bool = False
+    timeout_s: float = 300.0
+    size_cap_bytes: int = 512 << 20
+    skip: str = ""
+
+    @property
+    def out(self) -> str:
+        """Absolute path of the file that the tool writes its report to."""
+        return f"{self.folder}/{self.output}"
+
+    @property
+    def canary(self) -> str:
+        """Absolute path of the copied canary: one more target of the same invocation."""
+        return f"{self.folder}/canary"
+
+    def path(self, reported: str) -> str:
+        """`reported` as secdl names it: repo-relative, `canary:…`, a named place, or `outside:…`."""
+        text = one_line(reported, limit=1000)
+        if text.startswith("file://"):
+            text = text.removeprefix("file://")
+        if text.startswith(_NAMED):
+            return text
+        canary = self.canary
+        relative_canary = canary.removeprefix(self.root + "/")
+        for prefix in (canary, relative_canary):
+            if self.has_canary and (text == prefix or text.startswith(prefix + "/")):
+                return CANARY + text[len(prefix) :].lstrip("/")
+        if text == self.root or text.startswith(self.root + "/"):
+            text = text[len(self.root) :].lstrip("/")
+        parts: list[str] = []
+        for part in PurePosixPath(text).parts:
+            if part == "..":
+                if not parts:
+                    return OUTSIDE + text
+                parts.pop()
+            else:
+                parts.append(part)
+        if parts and parts[0] == "/":
+            return OUTSIDE + text
+        return "/".join(parts)
+
+    def finding(
+        self,
+        *,
+        rule: str,
+        level: Level,
+        message: str,
+        path: str = "",
+        line: int | None = None,
+        column: int | None = None,
+        **more: Any,
+    ) -> Finding:
+        """A finding of this job's tool, its text made safe to show; `more` are further fields of `Finding`."""
+        locations = more.pop("locations", None)
+        if locations is None:
+            place = Location(path=self.path(path), line=line or None, column=column or None)
+            locations = (place,) if path else ()
+        if "snippet" in more:
+            more["snippet"] = clean(more["snippet"], limit=2000)
+        return Finding(
+            tool=self.tool,
+            rule=one_line(rule, limit=200),
+            level=level,
+            message=clean(message.strip()),
+            locations=locations,
+            **more,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """Planted defects that a tool must find in every run, or its evidence does not count.
+
+    `folder` lies under secdl/canaries and is copied into the evidence folder before the run. `expects` counts the hits
+    by rule; where it is empty, comments `canary: RULE` in the files are counted instead. A result belongs to the canary
+    when its path begins `canary:` once normalised (an engine that plants its own reports it at `canary:…` itself).
+    """
+
+    folder: str = ""
+    expects: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What `secdl explain` and the report say of a rule. `gain` is what a guest or attacker gains from the defect."""
+
+    id: str
+    title: str
+    help: str = ""
+    gain: str = ""
+    fix: str = ""
+    cwe: tuple[str, ...] = ()
+
+
+def no_rules() -> tuple[Rule, ...]:
+    """For tools whose reports carry all that is to be said of a rule."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A scanner as pure functions: arguments out, bytes in.
+
+    `subjects(config)` gives one `Subject` per job, none where configuration declares nothing for it (SKIPPED).
+    `argv(job)` gives the arguments after the program. `parse(raw, job)` gives the findings in the report, canary
+    included; `work(raw, job)` the proof of work, canary excluded. Both raise `MalformedOutput` on anything that is not
+    the whole report of this tool. `raw` is the content of `output` in the evidence folder (`"stdout"` is one too).
+    `completed` are exit statuses that mean "ran to the end". `needs` are tools whose output it reads (for a tool with
+    the same subject, that subject's). `program` is its entry in tools.lock.toml (`name` where empty), or `builtin` the
+    Python module of secdl that is the engine; `programs` are further entries it starts itself; `services` what must
+    answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `narrows` is true where
+    `--changed-since` may cut its sources down to changed files. `weight_s` is the expected duration, for scheduling.
+    `settings` is a frozen msgspec.Struct type (forbid_unknown_fields) of its own keys under `[tools.NAME]`.
+    """
+
+    name: str
+    stage: Stage
+    title: str
+    subjects: Callable[["Config"], tuple[Subject, ...]]
+    argv: Callable[[Job], tuple[str, ...]]
+    parse: Callable[[bytes, Job], Iterator[Finding]]
+    work: Callable[[bytes, Job], Work]
+    completed: frozenset[int] = frozenset({0})
+    output: str = "out.json"
+    needs: tuple[str, ...] = ()
+    canary: Canary | None = None
+    program: str = ""
+    builtin: str = ""
+    programs: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    ecosystems: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    rules: Callable[[], tuple[Rule, ...]] = no_rules
+    narrows: bool = False
+    weight_s: float = 10.0
+    settings: type | None = None
