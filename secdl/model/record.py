@@ -1,0 +1,37 @@
+"""A run folder in memory: all that gate and report may look at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from secdl.model.evidence import Evidence
+from secdl.model.finding import Finding
+from secdl.model.plan import Plan
+from secdl.model.verdict import Verdict
+
+
+class Excerpt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Source around one finding, captured with the evidence: `text` begins at line `first`; `line` is the one reported."""
+
+    path: str
+    line: int
+    first: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A judged run. `digest` is the sha256 of SHA256SUMS (`sha256:…`).
+
+    `extra(job, name)` gives the bytes of a further file in that job's evidence folder (an SBOM, a diagram), None where
+    there is none. `evidence` is in plan order, one per planned job; `findings` in report order, absent ones last.
+    """
+
+    plan: Plan
+    evidence: tuple[Evidence, ...]
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    excerpts: tuple[Excerpt, ...]
+    digest: str
+    extra: Callable[[str, str], bytes | None]
