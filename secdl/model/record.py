@@ -12,7 +12,7 @@ from secdl.model.verdict import Verdict
 
 
 class Excerpt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Source around one finding, captured with the evidence: `text` begins at line `first`; `line` is the one reported."""
+    """Source around a finding, captured with the evidence; `text` begins at line `first`, `line` was reported."""
 
     path: str
     line: int

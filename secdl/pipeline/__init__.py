@@ -1,0 +1,1 @@
+"""configuration → plan → tools → evidence → findings → policy → verdict → report."""

@@ -1,0 +1,1 @@
+"""Effects: processes, the schedule, the toolchain and the run folder."""
