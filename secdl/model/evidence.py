@@ -70,6 +70,7 @@ class Evidence:
     `reason` says in one line why the outcome is not OK. `argv` is what ran. `peak_rss_bytes` and `cpu_s` include
     reaped children. `subjects` is what it was asked to read; `files` maps names in the evidence folder to sha256.
     `advisories` maps each ecosystem used to its data date (None: unknown). `reused_from` is the run that measured.
+    `root` and `folder` are checkout and evidence folder as the tool saw them: paths in its output are relative to them.
     """
 
     schema: int = 1
@@ -93,5 +94,7 @@ class Evidence:
     canary: CanaryResult | None = None
     advisories: dict[str, date | None] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    root: str = ""
+    folder: str = ""
     cache_key: str = ""
     reused_from: str = ""

@@ -1,0 +1,198 @@
+"""The run folder: written to temporary names, fsynced, renamed; sealed by SHA256SUMS; read back with its seal checked.
+
+    <base>/<UTC time>-<id>/   plan.json  inputs/  evidence/<job>/{…,evidence.json}
+                              findings.jsonl  verdict.json  SHA256SUMS  report/
+    <base>/latest             the newest finished run
+
+`evidence.json` is a job's commit mark, then verdict.json, then SHA256SUMS, which covers all but itself and report/.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from secdl.model import codec
+from secdl.model.errors import ConfigError, MalformedOutput
+from secdl.model.evidence import Evidence
+from secdl.model.plan import Plan
+from secdl.model.tool import Job
+
+SUMS = "SHA256SUMS"
+MARK = "evidence.json"
+_CHUNK_BYTES = 1 << 20
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Puts `content` at `path` whole or not at all, and on the disk before it has its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of the file at `path`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Regular files below `folder`, sorted by path; links are not followed and not given."""
+    for entry in sorted(folder.iterdir()):
+        if entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from files_below(entry)
+        elif entry.is_file():
+            yield entry
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock on `path`, which is made where absent; another process waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, base: Path, *, now: datetime, token: str) -> "RunFolder":
+        """A fresh folder below `base` (`.secdl/runs`) named by UTC time and `token`."""
+        folder = base / f"{now:%Y%m%dT%H%M%SZ}-{token}"
+        try:
+            folder.mkdir(parents=True)
+            ignore = base.parent / ".gitignore"
+            if not ignore.exists():
+                write_atomic(ignore, b"*\n")
+        except OSError as error:
+            raise ConfigError(f"cannot make a run folder: {error.strerror}", where=str(folder)) from error
+        return cls(folder)
+
+    @classmethod
+    def find(cls, base: Path, name: str) -> "RunFolder":
+        """The run that a user names: a folder, a run id, or `latest`. Raises `ConfigError` where there is none."""
+        for candidate in (Path(name), base / name):
+            if (candidate / "plan.json").is_file():
+                return cls(candidate.resolve())
+        hint = "`secdl secure` makes one" if name == "latest" else f"look into {base}"
+        raise ConfigError("no such run", where=name, hint=hint)
+
+    @property
+    def id(self) -> str:
+        """Name of the folder: UTC time and token."""
+        return self.path.name
+
+    def evidence_folder(self, job: str) -> Path:
+        """Where the job `job` leaves its output."""
+        return self.path / "evidence" / job
+
+    def plan(self) -> Plan:
+        """What the run set out to do."""
+        return codec.load(self.path / "plan.json", Plan)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Puts a file into the run, atomically."""
+        write_atomic(self.path / name, content)
+
+    def read(self, name: str) -> bytes | None:
+        """A file of the run, None where it is absent."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return (self.path / name).read_bytes()
+        return None
+
+    def commit(self, evidence: Evidence) -> None:
+        """Writes a job's commit mark; until then the job is MISSING."""
+        self.write(f"evidence/{evidence.job}/{MARK}", codec.encode(evidence))
+
+    def evidence(self, job: Job) -> Evidence | None:
+        """The job's evidence; None without its mark. A mark that cannot be read raises `MalformedOutput`."""
+        path = self.evidence_folder(job.name) / MARK
+        return codec.load(path, Evidence) if path.exists() else None
+
+    def altered(self, evidence: Evidence) -> tuple[str, ...]:
+        """Names in the evidence folder that are gone or no longer what was recorded."""
+        folder = self.evidence_folder(evidence.job)
+        return tuple(
+            name
+            for name, digest in sorted(evidence.files.items())
+            if not (folder / name).is_file() or sha256_of(folder / name) != digest
+        )
+
+    def seal(self) -> str:
+        """Writes SHA256SUMS over everything but report/; gives the run digest, `sha256:…`."""
+        lines = []
+        for path in files_below(self.path):
+            name = path.relative_to(self.path).as_posix()
+            if name != SUMS and not name.startswith("report/") and not path.name.endswith(".tmp"):
+                lines.append(f"{sha256_of(path)}  {name}\n")
+        content = "".join(lines).encode("utf-8", "surrogateescape")
+        self.write(SUMS, content)
+        return "sha256:" + hashlib.sha256(content).hexdigest()
+
+    def digest(self) -> str:
+        """The run digest. Raises `MalformedOutput` where the run is not sealed or verdict or findings were altered."""
+        sums = self.read(SUMS)
+        if sums is None:
+            raise MalformedOutput("the run has no verdict yet", where=str(self.path), hint="run `secdl gate` on it")
+        recorded = {name: digest for digest, _, name in (line.partition("  ") for line in sums.decode().splitlines())}
+        for name in ("plan.json", "findings.jsonl", "verdict.json"):
+            if (
+                name not in recorded
+                or not (self.path / name).is_file()
+                or sha256_of(self.path / name) != recorded[name]
+            ):
+                raise MalformedOutput(
+                    f"{name} does not match {SUMS}", where=str(self.path), hint="run `secdl gate` on it"
+                )
+        return "sha256:" + hashlib.sha256(sums).hexdigest()
+
+    def finish(self) -> None:
+        """Makes `latest` point here, unless it already points to a newer run."""
+        link = self.path.parent / "latest"
+        temporary = link.with_name(f".latest.{os.getpid()}.tmp")
+        with locked(self.path.parent / ".lock"):
+            if link.is_symlink() and link.readlink().name > self.path.name:
+                return
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(self.path.name)
+            temporary.replace(link)
+
+
+def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
+    """Copies regular files and folders from `source` to `target`; with `link` as hard links where that works."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in files_below(source):
+        to = target / path.relative_to(source)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            with suppress(OSError):
+                os.link(path, to)
+                continue
+        shutil.copyfile(path, to)
