@@ -1,13 +1,14 @@
 """A run folder in memory: all that gate and report may look at."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
 from secdl.model.evidence import Evidence
 from secdl.model.finding import Finding
 from secdl.model.plan import Plan
+from secdl.model.tool import Rule
 from secdl.model.verdict import Verdict
 
 
@@ -26,6 +27,7 @@ class Record:
 
     `extra(job, name)` gives the bytes of a further file in that job's evidence folder (an SBOM, a diagram), None where
     there is none. `evidence` is in plan order, one per planned job; `findings` in report order, absent ones last.
+    `rules` are, by tool, the rules it describes.
     """
 
     plan: Plan
@@ -35,3 +37,4 @@ class Record:
     excerpts: tuple[Excerpt, ...]
     digest: str
     extra: Callable[[str, str], bytes | None]
+    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)

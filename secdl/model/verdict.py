@@ -100,6 +100,16 @@ class AcceptedWaiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What else differs from the baseline: `what` is `tool`, `rule` or `policy`; an empty side means not there."""
+
+    what: str
+    name: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSummary:
     """One line of `verdict.json`'s evidence: `valid` is the gate's own judgement of it."""
 
@@ -145,7 +155,10 @@ class EvidenceSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`verdict.json`. `partial` lists stages that were planned or could be, and were not measured whole."""
+    """`verdict.json`. `partial` lists stages that were planned or could be, and were not measured whole.
+
+    `changes` is empty without a baseline, and where the baseline does not say (a SARIF file names no policy).
+    """
 
     schema: int = 1
     verdict: Word
@@ -160,3 +173,4 @@ class Verdict:
     baseline: str = ""
     policy: str = ""
     policy_digest: str = ""
+    changes: tuple[Change, ...] = ()
