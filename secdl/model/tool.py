@@ -17,7 +17,7 @@ CANARY = "canary:"
 """Path prefix of a result in the planted defects."""
 OUTSIDE = "outside:"
 """Path prefix of a result outside the checkout: shown, never opened."""
-_NAMED = ("image:", "device:", "package:", "model:", CANARY)
+_NAMED = ("image:", "device:", "package:", "model:", OUTSIDE)
 
 
 class Stage(StrEnum):
@@ -50,7 +50,8 @@ class Job:
     `name` is the folder under evidence/: the tool, or `tool@subject`. `root` is the checkout and the working
     directory; `folder` the evidence folder as the tool saw it. `inputs` maps the name of each needed tool to that
     tool's output file, `programs` each further program of the tool to its absolute path, `services` each service to
-    its URL, `data` each shared data folder (advisories, cache) to its path.
+    its URL, `data` each shared data folder (advisories, cache) to its path. `engine` is true for secdl's own engines,
+    whose reports name places (`canary:…`) themselves.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Job:
     services: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
     has_canary: bool = False
+    engine: bool = False
     timeout_s: float = 300.0
     size_cap_bytes: int = 512 << 20
     skip: str = ""
@@ -89,6 +91,9 @@ class Job:
             text = text.removeprefix("file://")
         if text.startswith(_NAMED):
             return text
+        if text.startswith(CANARY):
+            # Only an engine may say so: a source file of that name must not hide its findings.
+            return text if self.engine else "./" + text
         canary = self.canary
         relative_canary = canary.removeprefix(self.root + "/")
         for prefix in (canary, relative_canary):
@@ -178,7 +183,9 @@ class Tool:
     the same subject, that subject's). `program` is its entry in tools.lock.toml (`name` where empty), or `builtin` the
     Python module of secdl that is the engine; `programs` are further entries it starts itself; `services` what must
     answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `narrows` is true where
-    `--changed-since` may cut its sources down to changed files. `weight_s` is the expected duration, for scheduling.
+    `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
+    the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
+    deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own.
     `settings` is a frozen msgspec.Struct type (forbid_unknown_fields) of its own keys under `[tools.NAME]`.
     """
 
@@ -202,4 +209,6 @@ class Tool:
     rules: Callable[[], tuple[Rule, ...]] = no_rules
     narrows: bool = False
     weight_s: float = 10.0
+    timeout_s: float = 300.0
+    reusable: bool = True
     settings: type | None = None
