@@ -1,0 +1,53 @@
+"""From the severities that an advisory carries to one level."""
+
+from collections.abc import Iterable
+
+from cvss import CVSS3, CVSS4  # type: ignore[import-untyped]  # ships no types
+from cvss.exceptions import CVSSError  # type: ignore[import-untyped]  # ships no types
+
+from secdl.model.finding import Level
+from secdl.model.text import one_line
+
+_WORDS = {
+    "critical": Level.CRITICAL,
+    "high": Level.HIGH,
+    "important": Level.HIGH,
+    "moderate": Level.MEDIUM,
+    "medium": Level.MEDIUM,
+    "low": Level.LOW,
+}
+_PREFIXES = ("CVSS:4.0/", "CVSS:3.1/", "CVSS:3.0/")
+MALICIOUS = "malicious package"
+
+
+def level_of(severities: Iterable[str], identifiers: Iterable[str] = ()) -> tuple[Level, str]:
+    """Level and the word it rests on. `severities` are CVSS vectors and plain words.
+
+    CVSS 4.0 wins over 3.1 over 3.0 over a word; of equals the worst. A vector that cannot be read, and no severity at
+    all, is `UNKNOWN`: it never counts as harmless. An id `MAL-…` names a malicious package, which is critical.
+    """
+    if any(identifier.startswith("MAL-") for identifier in identifiers):
+        return Level.CRITICAL, MALICIOUS
+    given = sorted(set(severities))
+    for prefix in _PREFIXES:
+        scored = [(score, vector) for vector in given if vector.startswith(prefix) for score in _scores(vector)]
+        if scored:
+            score, vector = max(scored)
+            return level_of_score(score), f"{score} {vector}"
+    worded = [(level, word) for word in given if (level := _WORDS.get(word.lower()))]
+    if worded:
+        return min(worded, key=lambda pair: tuple(Level).index(pair[0]))
+    return Level.UNKNOWN, one_line(given[0], limit=120) if given else ""
+
+
+def level_of_score(score: float) -> Level:
+    """The band of a CVSS base score."""
+    bands = ((9.0, Level.CRITICAL), (7.0, Level.HIGH), (4.0, Level.MEDIUM), (0.05, Level.LOW))
+    return next((level for least, level in bands if score >= least), Level.INFO)
+
+
+def _scores(vector: str) -> list[float]:
+    try:
+        return [float((CVSS4 if vector.startswith("CVSS:4") else CVSS3)(vector).base_score)]
+    except (CVSSError, ValueError, KeyError):
+        return []

@@ -1,0 +1,304 @@
+"""The advisory snapshot: one xz-compressed JSON file per ecosystem beside `manifest.json`, and what matches in it."""
+
+import lzma
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from secdl.advisories.aliases import bundles, canonical, components
+from secdl.advisories.severity import level_of
+from secdl.advisories.versions import Key, Order, base, key_of, normal_name
+from secdl.model import codec
+from secdl.model.errors import MalformedOutput, SecdlError
+from secdl.model.finding import Level
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+LARGEST = 512 << 20
+"""Most bytes that an ecosystem may unpack to."""
+
+
+class NotCovered(SecdlError):
+    """The snapshot holds nothing for an ecosystem or release: no match there would mean nothing."""
+
+    exit_status = 3
+
+
+class Range(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Versions from `introduced` on, before `fixed` or up to `last_affected`; empty is unbounded."""
+
+    introduced: str
+    fixed: str = ""
+    last_affected: str = ""
+
+
+class Affected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A package and its affected versions: those in `ranges`, and `versions` that no range holds.
+
+    `release` is empty, or the ecosystem's release as in `12` of `Debian:12`.
+    """
+
+    package: str
+    release: str = ""
+    ranges: tuple[Range, ...] = ()
+    versions: tuple[str, ...] = ()
+
+
+class Advisory(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One record. `aliases` are ids of the same vulnerability; `severity` CVSS vectors and words as given.
+
+    A record with `withdrawn` (its date) affects nothing.
+    """
+
+    id: str
+    modified: str
+    aliases: tuple[str, ...] = ()
+    withdrawn: str = ""
+    summary: str = ""
+    severity: tuple[str, ...] = ()
+    affected: tuple[Affected, ...] = ()
+
+
+class Document(msgspec.Struct, frozen=True):
+    """The content of one ecosystem's file; advisories are sorted by id."""
+
+    schema: int
+    ecosystem: str
+    advisories: tuple[Advisory, ...]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the manifest says of one ecosystem. `data_date` is the day the data was taken; None: unknown, thus stale."""
+
+    file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.]{1,40}\.json\.xz$")]
+    digest: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+    records: int
+    data_date: date | None
+    imported: bool = False
+    attribution: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`manifest.json`: its digest is the snapshot's."""
+
+    schema: int
+    ecosystems: Annotated[dict[str, Entry], msgspec.Meta(min_length=1)]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A known vulnerability of one package version.
+
+    `id` is the canonical one, `aliases` all others, sorted; `records` the advisories that say so. `fixed` is the first
+    version that mends it, empty where none is known. `word` is what `level` rests on.
+    """
+
+    id: str
+    aliases: tuple[str, ...]
+    records: tuple[str, ...]
+    ecosystem: str
+    package: str
+    version: str
+    fixed: str
+    summary: str
+    level: Level
+    word: str
+
+
+@dataclass(frozen=True)
+class _Ecosystem:
+    document: Document
+
+    @cached_property
+    def index(self) -> dict[tuple[str, str], list[tuple[Advisory, Affected]]]:
+        index: dict[tuple[str, str], list[tuple[Advisory, Affected]]] = {}
+        name = self.document.ecosystem
+        for advisory in self.document.advisories:
+            for affected in advisory.affected:
+                key = (affected.release, normal_name(name, affected.package))
+                index.setdefault(key, []).append((advisory, affected))
+        return index
+
+    @cached_property
+    def releases(self) -> frozenset[str]:
+        return frozenset(release for release, _ in self.index)
+
+
+class Snapshot:
+    """An opened advisory folder. Each ecosystem is read when it is first asked for, and checked against its digest."""
+
+    def __init__(self, folder: Path, manifest: Manifest, digest: str) -> None:
+        self.folder, self.manifest, self.digest = folder, manifest, digest
+        self._opened: dict[str, _Ecosystem] = {}
+
+    def data_dates(self) -> dict[str, date | None]:
+        """The data date of each ecosystem; None where it is unknown."""
+        return {name: entry.data_date for name, entry in sorted(self.manifest.ecosystems.items())}
+
+    def covers(self, ecosystem: str) -> bool:
+        """Whether there is data for `PyPI`, `Go`, `Debian:12`…: where not, nothing found means nothing."""
+        name, _, release = ecosystem.partition(":")
+        return name in self.manifest.ecosystems and release in self._ecosystem(name).releases
+
+    def knows(self, *, ecosystem: str, package: str) -> bool:
+        """Whether any advisory speaks of `package`."""
+        _, _, release = ecosystem.partition(":")
+        return (release, normal_name(ecosystem, package)) in self._ecosystem(base(ecosystem)).index
+
+    def advisory(self, ecosystem: str, identifier: str) -> Advisory | None:
+        """The record with this very id, withdrawn or not."""
+        advisories = self._ecosystem(base(ecosystem)).document.advisories
+        return next((advisory for advisory in advisories if advisory.id == identifier), None)
+
+    def match(self, *, ecosystem: str, package: str, version: str) -> tuple[Match, ...]:
+        """Vulnerabilities that `version` of `package` is known to have, by id; one for each group of aliases.
+
+        `ecosystem` as in OSV: `PyPI`, `Go`, `Debian:12`; for Debian `package` is the SOURCE package. Raises
+        `NotCovered` where there is no data for that ecosystem or release.
+        """
+        if not self.covers(ecosystem):
+            raise NotCovered(
+                f"no advisories for {ecosystem}",
+                where=str(self.folder),
+                hint="`secdl db status` shows what is there, `secdl db import` takes in more",
+            )
+        release = ecosystem.partition(":")[2]
+        known = self._ecosystem(base(ecosystem)).index.get((release, normal_name(ecosystem, package)), ())
+        order = key_of(ecosystem)
+        key = order(version)
+        # Grouped before matching: the canonical id must not depend on the version asked about.
+        groups = components([identifiers(advisory) for advisory, _ in known])
+        matches = []
+        for group in groups:
+            ids = {identifier for index in group for identifier in identifiers(known[index][0])}
+            hits = [known[index] for index in group if _affects(known[index][1], version, key, order)]
+            if hits:
+                matches.append(
+                    _match(hits, ids, order=order, key=key, asked=(ecosystem, package, version)),
+                )
+        return tuple(sorted(matches, key=lambda match: (match.id, match.records)))
+
+    def _ecosystem(self, name: str) -> _Ecosystem:
+        if name not in self._opened:
+            self._opened[name] = _Ecosystem(_read(self.folder, name, self.manifest.ecosystems.get(name)))
+        return self._opened[name]
+
+
+def load(folder: Path) -> Snapshot:
+    """The snapshot in `folder`. Raises `MalformedOutput` where its manifest is absent or wrong."""
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        hint = "`secdl db import` makes it anew"
+        raise MalformedOutput(error.strerror or "unreadable", where=str(path), hint=hint) from error
+    manifest = codec.decode(raw, Manifest, where=str(path))
+    if manifest.schema != SCHEMA:
+        raise MalformedOutput(f"schema {manifest.schema}", where=str(path), hint=f"this secdl reads schema {SCHEMA}")
+    return Snapshot(folder, manifest, f"sha256:{sha256(raw).hexdigest()}")
+
+
+def identifiers(advisory: Advisory) -> tuple[str, ...]:
+    """The ids by which `advisory` may be joined with others: none of an update that bundles many."""
+    if bundles(advisory.id):
+        return (advisory.id,)
+    return (advisory.id, *advisory.aliases)
+
+
+def affects(affected: Affected, version: str, order: str) -> bool:
+    """Whether `version` is one of `affected`, by the order of the ecosystem `order`."""
+    function = key_of(order)
+    return _affects(affected, version, function(version), function)
+
+
+def pack(document: Document) -> bytes:
+    """`document` as its file's content; the same document gives the same bytes."""
+    raw = msgspec.json.encode(document)
+    return lzma.compress(raw, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=9 | lzma.PRESET_EXTREME)
+
+
+def _read(folder: Path, name: str, entry: Entry | None) -> Document:
+    if entry is None:
+        raise NotCovered(f"no advisories for {name}", where=str(folder), hint="`secdl db import` takes them in")
+    path = folder / entry.file
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        raise MalformedOutput(error.strerror or "unreadable", where=str(path)) from error
+    if f"sha256:{sha256(packed).hexdigest()}" != entry.digest:
+        raise MalformedOutput("digest differs from the manifest's", where=str(path), hint="import the data again")
+    try:
+        unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=256 << 20)
+        raw = unpacker.decompress(packed, max_length=LARGEST)
+    except lzma.LZMAError as error:
+        raise MalformedOutput(f"not xz: {error}", where=str(path)) from error
+    if not unpacker.eof:
+        raise MalformedOutput("cut off, or unpacks to too much", where=str(path))
+    document = codec.decode(raw, Document, where=str(path))
+    if (document.schema, document.ecosystem) != (SCHEMA, name) or len(document.advisories) != entry.records:
+        raise MalformedOutput("is not what the manifest says", where=str(path), hint="import the data again")
+    return document
+
+
+def _affects(affected: Affected, version: str, key: Key, order: Order) -> bool:
+    if version in affected.versions:
+        return True
+    if key is None:
+        return False
+    if any(order(listed) == key for listed in affected.versions):
+        return True
+    return any(_within(interval, key, order) for interval in affected.ranges)
+
+
+def _within(interval: Range, key: Key, order: Order) -> bool:
+    """Whether `key` lies in the range; a bound that has no place in the order does not bound."""
+    low = order(interval.introduced) if interval.introduced not in ("", "0") else None
+    if low is not None and key < low:
+        return False
+    high = order(interval.fixed) if interval.fixed else None
+    if high is not None and key >= high:
+        return False
+    last = order(interval.last_affected) if interval.last_affected else None
+    return last is None or key <= last
+
+
+def _match(
+    hits: Sequence[tuple[Advisory, Affected]],
+    ids: set[str],
+    *,
+    order: Order,
+    key: Key,
+    asked: tuple[str, str, str],
+) -> Match:
+    name = canonical(ids)
+    fixes = [fix for _, affected in hits if (fix := _fix(affected, key, order))]
+    level, word = level_of((word for advisory, _ in hits for word in advisory.severity), ids)
+    ecosystem, package, version = asked
+    return Match(
+        id=name,
+        aliases=tuple(sorted(ids - {name})),
+        records=tuple(sorted({advisory.id for advisory, _ in hits})),
+        ecosystem=ecosystem,
+        package=normal_name(ecosystem, package),
+        version=version,
+        # Every record must be mended, so the highest of their first fixes counts.
+        fixed=max(fixes, key=order, default=""),
+        summary=next((advisory.summary for advisory, _ in hits if advisory.summary), ""),
+        level=level,
+        word=word,
+    )
+
+
+def _fix(affected: Affected, key: Key, order: Order) -> str:
+    """The lowest version above `key` that mends it and has a place in the order."""
+    above: Iterator[str] = (
+        interval.fixed
+        for interval in affected.ranges
+        if interval.fixed and (place := order(interval.fixed)) is not None and (key is None or place > key)
+    )
+    return min(above, key=order, default="")
