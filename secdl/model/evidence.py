@@ -70,6 +70,7 @@ class Evidence:
     `reason` says in one line why the outcome is not OK. `argv` is what ran. `peak_rss_bytes` and `cpu_s` include
     reaped children. `subjects` is what it was asked to read; `files` maps names in the evidence folder to sha256.
     `advisories` maps each ecosystem used to its data date (None: unknown). `reused_from` is the run that measured.
+    `rules_digest` is that of the rules and settings it judged by, where they are files of their own (`sha256:…`).
     `root` and `folder` are checkout and evidence folder as the tool saw them: paths in its output are relative to them.
     """
 
@@ -94,6 +95,7 @@ class Evidence:
     canary: CanaryResult | None = None
     advisories: dict[str, date | None] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    rules_digest: str = ""
     root: str = ""
     folder: str = ""
     cache_key: str = ""

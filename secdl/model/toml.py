@@ -24,17 +24,21 @@ _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 def load_toml(path: Path, kind: type[T]) -> T:
     """The TOML file at `path` as a `kind`. Raises `ConfigError`."""
+    return parse_toml(read_toml_text(path), kind, where=str(path))
+
+
+def read_toml_text(path: Path) -> str:
+    """The text of the TOML file at `path`. Raises `ConfigError` where it is unreadable, huge, or not UTF-8."""
     try:
         if path.stat().st_size > _SIZE_LIMIT_BYTES:
             raise ConfigError("larger than 8 MiB", where=str(path), hint="is this the file you meant?")
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"byte {error.start} is not UTF-8", where=str(path), hint="save the file as UTF-8") from error
     except OSError as error:
         raise ConfigError(
             error.strerror or "unreadable", where=str(path), hint="`secdl init` writes a fresh one"
         ) from error
-    return parse_toml(text, kind, where=str(path))
 
 
 def parse_toml(text: str, kind: type[T], *, where: str) -> T:

@@ -52,6 +52,8 @@ class Job:
     tool's output file, `programs` each further program of the tool to its absolute path, `services` each service to
     its URL, `data` each shared data folder (advisories, cache) to its path. `engine` is true for secdl's own engines,
     whose reports name places (`canary:…`) themselves.
+    its URL, `data` each shared data folder (advisories, cache) to its path. `narrowed` is true where `--changed-since`
+    left out some of its sources.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Job:
     data: dict[str, str] = field(default_factory=dict)
     has_canary: bool = False
     engine: bool = False
+    narrowed: bool = False
     timeout_s: float = 300.0
     size_cap_bytes: int = 512 << 20
     skip: str = ""

@@ -1,0 +1,247 @@
+"""What was known before: which findings are new, which are unchanged, which are gone, and why."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import msgspec
+
+from secdl.gate.evidence import Standing
+from secdl.model import codec
+from secdl.model.evidence import Evidence
+from secdl.model.finding import AbsentCause, Finding, Status
+from secdl.model.fingerprint import context, fingerprint, pathless
+from secdl.model.plan import Plan
+from secdl.model.verdict import Change
+
+_NAMED_PLACES = ("image:", "device:", "model:", "package:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolState:
+    """A tool as the baseline knew it; an empty or None part is not known."""
+
+    version: str = ""
+    digest: str = ""
+    rules: str = ""
+    advisories: Mapping[str, date | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Findings to compare with. `findings` starts a fresh pass over them, each with its fingerprint.
+
+    `name` is how a report calls it. `day` is when it was judged. `tools` are its tools by name, `policy_digest` its
+    policy's; both empty where the baseline does not say.
+    """
+
+    name: str
+    findings: Callable[[], Iterator[Finding]]
+    day: date | None = None
+    tools: Mapping[str, ToolState] = field(default_factory=dict)
+    policy_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """`status` and `first_seen` of each current finding, in their order, and the findings that are gone."""
+
+    marks: list[tuple[Status, date | None]]
+    absent: list[Finding]
+
+
+class _Kept(msgspec.Struct, frozen=True, gc=False):
+    """What a line of findings.jsonl says that a match needs."""
+
+    fingerprint: str
+    status: Status
+    absent_cause: AbsentCause | None = None
+    first_seen: date | None = None
+
+
+def of_run(
+    name: str,
+    lines: codec.Raw,
+    *,
+    evidence: Iterable[Evidence],
+    day: date,
+    policy_digest: str = "",
+) -> Baseline:
+    """The baseline that another run's findings.jsonl (`lines`) and evidence make."""
+    return Baseline(
+        name=name,
+        findings=lambda: _of_lines(lines, name),
+        day=day,
+        tools={one.tool: state_of(one) for one in evidence},
+        policy_digest=policy_digest,
+    )
+
+
+def state_of(evidence: Evidence) -> ToolState:
+    """The tool behind `evidence`."""
+    return ToolState(
+        version=evidence.version, digest=evidence.digest, rules=evidence.rules_digest, advisories=evidence.advisories
+    )
+
+
+def compare(
+    findings: list[Finding],
+    baseline: Baseline,
+    *,
+    plan: Plan,
+    standings: tuple[Standing, ...],
+    packages: frozenset[str] | None,
+) -> Compared:
+    """`findings` against `baseline`: by fingerprint, then the leftovers one to one by the hash without path."""
+    first: dict[str, date | None] = {}
+    current = {finding.fingerprint for finding in findings}
+    gone: list[Finding] = []
+    for old in baseline.findings():
+        if old.fingerprint in current:
+            first[old.fingerprint] = old.first_seen or baseline.day
+        else:
+            gone.append(old)
+    moved = _moved([finding for finding in findings if finding.fingerprint not in first], gone)
+    left = set(moved.values())
+    first |= {new: old.first_seen or baseline.day for new, old in _pairs(moved, gone)}
+    today = plan.as_of.date()
+    marks = [
+        (Status.UNCHANGED, first[finding.fingerprint]) if finding.fingerprint in first else (Status.NEW, today)
+        for finding in findings
+    ]
+    why = _Causes(baseline, findings if gone else [], plan=plan, standings=standings, packages=packages)
+    absent = [
+        msgspec.structs.replace(
+            old,
+            status=Status.ABSENT,
+            absent_cause=why.cause(old),
+            blocking=False,
+            waiver=None,
+            first_seen=old.first_seen or baseline.day,
+        )
+        for old in gone
+        if old.fingerprint not in left
+    ]
+    absent.sort(key=lambda old: (old.tool, old.rule, old.path, old.fingerprint))
+    return Compared(marks=marks, absent=absent)
+
+
+def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_digest: str) -> tuple[Change, ...]:
+    """Tools, rules and policy that differ from the baseline's, as far as the baseline says what it had."""
+    found: list[Change] = []
+    now = {standing.evidence.tool: state_of(standing.evidence) for standing in standings if standing.valid}
+    for name in sorted({*baseline.tools, *now}):
+        before, after = baseline.tools.get(name, ToolState()), now.get(name, ToolState())
+        if baseline.tools and (before.version != after.version):
+            found.append(Change(what="tool", name=name, before=before.version, after=after.version))
+        elif _differ(before.digest, after.digest):
+            found.append(Change(what="tool", name=name, before=before.digest, after=after.digest))
+        if _differ(before.rules, after.rules):
+            found.append(Change(what="rule", name=name, before=before.rules, after=after.rules))
+    if _differ(baseline.policy_digest, policy_digest):
+        found.append(Change(what="policy", name="policy", before=baseline.policy_digest, after=policy_digest))
+    return tuple(found)
+
+
+def _of_lines(lines: codec.Raw, name: str) -> Iterator[Finding]:
+    decoder = msgspec.json.Decoder(Finding)
+    for number, line in enumerate(io.BytesIO(lines), start=1):
+        try:
+            finding = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            finding = codec.decode(line, Finding, where=f"{name}: findings.jsonl:{number}")
+        # What is gone for good is no longer known: should it come back, it is new.
+        if finding.status is not Status.ABSENT or finding.absent_cause is not AbsentCause.FIXED:
+            yield finding
+
+
+def _moved(new: list[Finding], gone: list[Finding]) -> dict[str, str]:
+    """Fingerprint now → fingerprint then, of findings that a renamed file carries, where both sides are unique."""
+    if not new or not gone:
+        return {}
+    old_keys = [_rename_key(old) for old in gone]
+    wanted = set(old_keys)
+    here = [(key, finding.fingerprint) for finding in new if (key := _rename_key(finding)) in wanted]
+    count_new, count_old = Counter(key for key, _ in here), Counter(old_keys)
+    old_by_key = dict(zip(old_keys, (old.fingerprint for old in gone), strict=True))
+    return {now: old_by_key[key] for key, now in here if count_new[key] == count_old[key] == 1}
+
+
+def _rename_key(finding: Finding) -> str:
+    if finding.context or finding.snippet.strip():
+        return pathless(finding)
+    # A bare message says the same in every file: it follows a file to another folder, not to another name.
+    return fingerprint(finding.tool, finding.rule, finding.path.rpartition("/")[2], context(finding), 0)
+
+
+def _pairs(moved: dict[str, str], gone: list[Finding]) -> Iterator[tuple[str, Finding]]:
+    by_fingerprint = {old.fingerprint: old for old in gone}
+    return ((now, by_fingerprint[then]) for now, then in moved.items())
+
+
+class _Causes:
+    """Why findings are gone. Only evidence that counts, of a tool that did not change, may say that code changed."""
+
+    def __init__(
+        self,
+        baseline: Baseline,
+        findings: list[Finding],
+        *,
+        plan: Plan,
+        standings: tuple[Standing, ...],
+        packages: frozenset[str] | None,
+    ) -> None:
+        self._baseline = baseline
+        self._plan = plan
+        self._packages = None if packages is None else frozenset(_bare(purl) for purl in packages)
+        self._valid: dict[str, list[Evidence]] = {}
+        self._all_valid: dict[str, bool] = {}
+        for standing in standings:
+            tool = standing.evidence.tool
+            self._all_valid[tool] = self._all_valid.get(tool, True) and standing.valid
+            if standing.valid:
+                self._valid.setdefault(tool, []).append(standing.evidence)
+        self._sources = {job.name: job.sources for job in plan.jobs}
+        self._seen = {(finding.tool, place.path) for finding in findings for place in finding.locations}
+
+    def cause(self, old: Finding) -> AbsentCause:
+        ran = self._valid.get(old.tool, [])
+        covering = [one for one in ran if self._covers(one, old)]
+        if not covering:
+            return AbsentCause.NOT_SCANNED
+        before = self._baseline.tools.get(old.tool, ToolState())
+        after = state_of(covering[0])
+        if any(_differ(getattr(before, part), getattr(after, part)) for part in ("version", "digest", "rules")):
+            return AbsentCause.RULE_CHANGED
+        if old.purl:
+            return self._package_cause(old.purl, before, after)
+        return AbsentCause.FIXED
+
+    def _package_cause(self, purl: str, before: ToolState, after: ToolState) -> AbsentCause:
+        if self._packages is not None:
+            return AbsentCause.ADVISORY_WITHDRAWN if _bare(purl) in self._packages else AbsentCause.FIXED
+        # Without a list of packages, only unchanged advisory data proves that the package is what changed.
+        return AbsentCause.FIXED if dict(before.advisories) == dict(after.advisories) else AbsentCause.RULE_CHANGED
+
+    def _covers(self, evidence: Evidence, old: Finding) -> bool:
+        path = old.path
+        if (old.tool, path) in self._seen and not path.startswith(_NAMED_PLACES):
+            return True
+        if not path or path.startswith(_NAMED_PLACES):
+            # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.
+            return self._all_valid[old.tool] and not self._plan.scope
+        sources = self._sources.get(evidence.job) or evidence.subjects
+        return any(
+            source in (".", path) or path.startswith(source.rstrip("/") + "/")
+            for source in (*sources, *(evidence.subjects if evidence.subjects is not sources else ()))
+        )
+
+
+def _differ(before: str, after: str) -> bool:
+    return bool(before and after and before != after)
+
+
+def _bare(purl: str) -> str:
+    return purl.partition("?")[0]

@@ -1,0 +1,275 @@
+"""The verdict on a run: statuses, waivers, owners, what blocks, and every reason. Same values in, same bytes out."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from secdl.gate import baseline as base
+from secdl.gate.evidence import IMPORT_STAGE, Standing, missing_reasons, stale_advisories, standings, unplanned
+from secdl.gate.owners import Owners
+from secdl.gate.waivers import Desk
+from secdl.model.evidence import Evidence
+from secdl.model.finding import LEVELS, Finding, Level, Status
+from secdl.model.plan import Plan
+from secdl.model.policy import Block, Mode, Policy, ProfilePolicy, Stale, Waivers
+from secdl.model.text import one_line
+from secdl.model.tool import Stage
+from secdl.model.verdict import WORD_OF_KIND, Counts, EvidenceSummary, Reason, ReasonKind, Verdict, Word
+
+_WORDS = (Word.FAIL, Word.INCOMPLETE, Word.PARTIAL, Word.PASS)
+_KINDS = tuple(ReasonKind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the gate derives from a run: `findings` in report order, absent ones last, and the verdict."""
+
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+
+
+def judge(
+    *,
+    plan: Plan,
+    evidence: tuple[Evidence, ...],
+    findings: Iterable[Finding],
+    policy: Policy,
+    waivers: Waivers,
+    baseline: base.Baseline | None,
+    owners: Owners,
+    profile: str,
+    interrupted: bool = False,
+    altered: Mapping[str, str] | None = None,
+    packages: frozenset[str] | None = None,
+) -> Judgement:
+    """The judgement of a run under `profile`; `plan.as_of` is the clock.
+
+    `findings` carry their fingerprints. `altered` says by job why its files cannot be trusted (a digest that does not
+    match, a report that no longer reads). `packages` are the purls in the run's SBOMs, None where there is none.
+    Raises `PolicyError` for a profile that the policy does not have, `MalformedOutput` for a broken baseline.
+    """
+    asked = policy.profile(profile)
+    standing = standings(plan, evidence, profile=asked, altered=altered or {})
+    found = list(findings)
+    compared = (
+        base.compare(found, baseline, plan=plan, standings=standing, packages=packages)
+        if baseline is not None
+        else base.Compared(marks=[(Status.NEW, plan.as_of.date())] * len(found), absent=[])
+    )
+    desk = Desk(waivers, limits=policy.waivers, today=plan.as_of.date())
+    judged = _weigh(found, compared, desk=desk, owners=owners, scale=_Scale(policy, asked, plan, standing))
+    found.clear()
+    absent = [msgspec.structs.replace(old, owner=owners.owner_of(old.path)) for old in compared.absent]
+    reasons = [
+        *_blocking(judged),
+        *_gaps(plan, standing, profile=asked, interrupted=interrupted),
+        *_strangers(judged, standing),
+        *desk.reasons(whole=_whole(plan, standing)),
+        *_advice(judged, standing, profile=asked, plan=plan),
+    ]
+    reasons.sort(key=lambda reason: (_KINDS.index(reason.kind), reason.tool, reason.message))
+    verdict = Verdict(
+        verdict=_word(reasons),
+        profile=profile,
+        as_of=plan.as_of,
+        partial=_partial(plan, standing, profile=asked),
+        reasons=tuple(dict.fromkeys(reasons)),
+        counts=_count(judged, absent, standing),
+        evidence=tuple(EvidenceSummary.of(one.evidence, valid=one.valid, reason=_why(one)) for one in standing),
+        waivers=desk.accepted(),
+        scope=plan.scope,
+        baseline=baseline.name if baseline else "",
+        policy=policy.reference,
+        policy_digest=policy.digest,
+        changes=base.changes(baseline, standing, policy_digest=policy.digest) if baseline else (),
+    )
+    return Judgement(findings=(*judged, *absent), verdict=verdict)
+
+
+class _Scale:
+    """Whether a finding blocks, by profile, stage, level and rule; answers are remembered per rule and level."""
+
+    def __init__(self, policy: Policy, profile: ProfilePolicy, plan: Plan, standing: tuple[Standing, ...]) -> None:
+        self._policy = policy
+        self._profile = profile
+        self._advising = frozenset(str(stage) for stage in profile.advises)
+        stages: dict[str, set[str]] = {}
+        for tool, stage in [(job.tool, str(job.stage)) for job in plan.jobs] + [
+            (one.evidence.tool, one.evidence.stage) for one in standing
+        ]:
+            stages.setdefault(tool, set()).add(stage)
+        # A tool that stands in several stages advises only where all of them do.
+        self._stages = stages
+        self._known: dict[tuple[str, str, Level], bool] = {}
+
+    def blocks(self, finding: Finding, status: Status) -> bool:
+        if status is Status.UNCHANGED and self._profile.block is Block.NEW:
+            return False
+        key = (finding.tool, finding.rule, finding.level)
+        try:
+            return self._known[key]
+        except KeyError:
+            answer = self._known[key] = self._heavy(*key)
+            return answer
+
+    def _heavy(self, tool: str, rule: str, level: Level) -> bool:
+        mode = self._policy.mode(tool, rule)
+        if mode is not None:
+            return mode is Mode.BLOCK
+        stages = self._stages.get(tool)
+        if stages and stages <= self._advising:
+            return False
+        counted = self._profile.unknown_as if level is Level.UNKNOWN else level
+        return counted in self._profile.levels
+
+
+def _weigh(
+    found: list[Finding], compared: base.Compared, *, desk: Desk, owners: Owners, scale: _Scale
+) -> list[Finding]:
+    waived = [desk.waive(finding) for finding in found]
+    broad = desk.too_broad()
+    judged: list[Finding] = []
+    owner_of, replace, blocks = owners.owner_of, msgspec.structs.replace, scale.blocks
+    for finding, (status, first_seen), waiver in zip(found, compared.marks, waived, strict=True):
+        held = waiver if waiver is not None and waiver not in broad else None
+        judged.append(
+            replace(
+                finding,
+                status=status,
+                absent_cause=None,
+                blocking=held is None and blocks(finding, status),
+                waiver=held,
+                owner=owner_of(finding.path),
+                first_seen=first_seen,
+            )
+        )
+    return judged
+
+
+def _blocking(judged: list[Finding]) -> list[Reason]:
+    by_rule: dict[tuple[str, str, Level], list[str]] = {}
+    for finding in judged:
+        if finding.blocking:
+            by_rule.setdefault((finding.tool, finding.rule, finding.level), []).append(finding.fingerprint)
+    reasons = []
+    for (tool, rule, level), fingerprints in by_rule.items():
+        message = f"{tool}: {one_line(rule, limit=120)}: {_plural(len(fingerprints), 'finding')} of level {level}"
+        reasons.append(
+            Reason(
+                kind=ReasonKind.BLOCKING_FINDING,
+                tool=tool,
+                message=message + (" blocks" if len(fingerprints) == 1 else " block"),
+                fingerprints=tuple(sorted(fingerprints)),
+            )
+        )
+    return reasons
+
+
+def _gaps(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePolicy, interrupted: bool) -> list[Reason]:
+    reasons = list(missing_reasons(standing, plan=plan, profile=profile))
+    if interrupted:
+        message = "the run was interrupted before its end"
+        reasons.append(Reason(kind=ReasonKind.INTERRUPTED, message=message))
+    # A change that touches nothing of what the asked stages read leaves nothing to judge, and says so by its scope.
+    untouched = bool(plan.scope) and bool(standing) and all(one.skipped for one in standing)
+    if not any(one.valid for one in standing) and not untouched:
+        message = "no tool left valid evidence: nothing was judged"
+        reasons.append(Reason(kind=ReasonKind.NOTHING_JUDGED, message=message))
+    if plan.imports:
+        message = "foreign reports alone were judged: no check of secdl's own ran"
+        reasons.append(Reason(kind=ReasonKind.NOT_PLANNED, message=message))
+    else:
+        for stage in sorted(set(plan.left_out)):
+            reasons.append(Reason(kind=ReasonKind.NOT_PLANNED, message=f"stage {one_line(stage)} was left out"))
+    if plan.scope:
+        message = f"only changes were looked at: {one_line(plan.scope)}"
+        reasons.append(Reason(kind=ReasonKind.NOT_PLANNED, message=message))
+    return reasons
+
+
+def _strangers(judged: list[Finding], standing: tuple[Standing, ...]) -> list[Reason]:
+    known = {one.evidence.tool for one in standing}
+    strange = Counter(finding.tool for finding in judged if finding.tool not in known)
+    return [
+        Reason(
+            kind=ReasonKind.EVIDENCE_INVALID,
+            tool=tool,
+            message=f"{one_line(tool)}: {_plural(count, 'finding')} of a tool that has no evidence in this run",
+        )
+        for tool, count in strange.items()
+    ]
+
+
+def _advice(
+    judged: list[Finding], standing: tuple[Standing, ...], *, profile: ProfilePolicy, plan: Plan
+) -> list[Reason]:
+    advising = Counter(finding.tool for finding in judged if not finding.blocking and finding.waiver is None)
+    reasons = [
+        Reason(
+            kind=ReasonKind.ADVISORY,
+            tool=tool,
+            message=f"{one_line(tool)}: {_plural(count, 'finding')} that only advise{'s' if count == 1 else ''}",
+        )
+        for tool, count in advising.items()
+    ]
+    if profile.advisory_stale is Stale.WARN:
+        for one in standing:
+            if one.valid and (stale := stale_advisories(one.evidence, profile=profile, today=plan.as_of.date())):
+                message = f"{one.evidence.job}: {stale}"
+                reasons.append(Reason(kind=ReasonKind.ADVISORIES_STALE, tool=one.evidence.tool, message=message))
+    return reasons
+
+
+def _whole(plan: Plan, standing: tuple[Standing, ...]) -> bool:
+    return not (plan.left_out or plan.scope or plan.imports) and all(one.fault is None for one in standing)
+
+
+def _word(reasons: Iterable[Reason]) -> Word:
+    words = {WORD_OF_KIND.get(reason.kind, Word.PASS) for reason in reasons} | {Word.PASS}
+    return next(word for word in _WORDS if word in words)
+
+
+def _partial(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePolicy) -> tuple[str, ...]:
+    if plan.imports:
+        return (IMPORT_STAGE,)
+    stages = {one.evidence.stage for one in standing if one.fault is not None} | set(plan.left_out)
+    stages |= {str(stage) for stage, _ in unplanned(standing, plan=plan, profile=profile)}
+    if plan.scope:
+        # Whole-tree tools look at everything even so; where the plan does not say which were cut down, all count.
+        stages |= {str(job.stage) for job in plan.jobs if job.narrowed} or set(plan.stages)
+    order = [str(stage) for stage in Stage]
+    return tuple(sorted(stages, key=lambda stage: (order.index(stage) if stage in order else len(order), stage)))
+
+
+def _count(judged: list[Finding], absent: list[Finding], standing: tuple[Standing, ...]) -> Counts:
+    levels = Counter(finding.level for finding in judged)
+    tools = Counter(finding.tool for finding in judged)
+    new = sum(finding.status is Status.NEW for finding in judged)
+    blocking = sum(finding.blocking for finding in judged)
+    waived = sum(finding.waiver is not None for finding in judged)
+    causes = Counter(finding.absent_cause.value for finding in absent if finding.absent_cause is not None)
+    return Counts(
+        total=len(judged),
+        new=new,
+        unchanged=len(judged) - new,
+        absent=len(absent),
+        blocking=blocking,
+        waived=waived,
+        advising=len(judged) - blocking - waived,
+        by_level={level.value: levels[level] for level in LEVELS if levels[level]},
+        by_tool=dict(sorted(tools.items())),
+        absent_by_cause=dict(sorted(causes.items())),
+        suppressed=sum(one.evidence.work.read.get("suppressed", 0) for one in standing),
+    )
+
+
+def _why(standing: Standing) -> str:
+    if standing.fault is not None:
+        return standing.fault.message.removeprefix(f"{standing.evidence.job}: ")
+    return one_line(standing.evidence.reason)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
