@@ -1,0 +1,1 @@
+"""How external programs are had: the lock, the store of built tools, and one module per way."""
