@@ -11,7 +11,7 @@ from secdl.model import codec
 from secdl.model.text import one_line
 
 _SUMMARY = 100
-_Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]{2,99}$")]
+_Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]{2,99}\Z")]
 
 
 class Package(msgspec.Struct, frozen=True, gc=False):

@@ -39,7 +39,7 @@ class Range(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Affected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A package and its affected versions: those in `ranges`, and `versions` that no range holds.
+    """A package by its normal name, and its affected versions: those in `ranges`, and `versions` that no range holds.
 
     `release` is empty, or the ecosystem's release as in `12` of `Debian:12`.
     """
@@ -76,8 +76,8 @@ class Document(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the manifest says of one ecosystem. `data_date` is the day the data was taken; None: unknown, thus stale."""
 
-    file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.]{1,40}\.json\.xz$")]
-    digest: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+    file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.]{1,40}\.json\.xz\Z")]
+    digest: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
     records: int
     data_date: date | None
     imported: bool = False
@@ -117,11 +117,9 @@ class _Ecosystem:
     @cached_property
     def index(self) -> dict[tuple[str, str], list[tuple[Advisory, Affected]]]:
         index: dict[tuple[str, str], list[tuple[Advisory, Affected]]] = {}
-        name = self.document.ecosystem
         for advisory in self.document.advisories:
             for affected in advisory.affected:
-                key = (affected.release, normal_name(name, affected.package))
-                index.setdefault(key, []).append((advisory, affected))
+                index.setdefault((affected.release, affected.package), []).append((advisory, affected))
         return index
 
     @cached_property
@@ -154,6 +152,12 @@ class Snapshot:
         """The record with this very id, withdrawn or not."""
         advisories = self._ecosystem(base(ecosystem)).document.advisories
         return next((advisory for advisory in advisories if advisory.id == identifier), None)
+
+    def plant(self, ecosystem: str, advisory: Advisory) -> None:
+        """Adds `advisory` to the opened snapshot alone: a canary that must be found by the same way as all others."""
+        document = self._ecosystem(ecosystem).document
+        more = msgspec.structs.replace(document, advisories=(*document.advisories, advisory))
+        self._opened[ecosystem] = _Ecosystem(more)
 
     def match(self, *, ecosystem: str, package: str, version: str) -> tuple[Match, ...]:
         """Vulnerabilities that `version` of `package` is known to have, by id; one for each group of aliases.
@@ -219,7 +223,7 @@ def affects(affected: Affected, version: str, order: str) -> bool:
 def pack(document: Document) -> bytes:
     """`document` as its file's content; the same document gives the same bytes."""
     raw = msgspec.json.encode(document)
-    return lzma.compress(raw, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=9 | lzma.PRESET_EXTREME)
+    return lzma.compress(raw, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=6 | lzma.PRESET_EXTREME)
 
 
 def _read(folder: Path, name: str, entry: Entry | None) -> Document:

@@ -14,7 +14,7 @@ Order = Callable[[str], Key]
 """Gives the key of a version."""
 
 _RELEASE = re.compile(r"\d{1,18}(?:\.\d{1,18}){0,20}")
-_SEMVER = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?(?:\.(\d{1,18}))?(?:\.\d+)*-?([0-9A-Za-z.-]*)")
+_SEMVER = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?(?:\.(\d{1,18}))?(?:\.\d{1,18}){0,20}-?([0-9A-Za-z.-]*)")
 _GO_RC = re.compile(r"^(\d+(?:\.\d+)*)(rc|beta|alpha)(\d+)$")
 _PAIR = re.compile(r"(\D*)(\d*)")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
@@ -174,6 +174,21 @@ def no_rules() -> tuple[Rule, ...]:
     return ()
 
 
+class Checkout(Protocol):
+    """What a tool may look at before its run: regular files of the checkout, by repo-relative POSIX path."""
+
+    def files(self, path: str) -> tuple[str, ...]:
+        """The regular files at or below `path`, sorted; links are not followed."""
+
+    def read(self, path: str) -> bytes:
+        """The content of one of them. Raises `MalformedOutput` where it cannot be read or is too large."""
+
+
+def lays_nothing(_job: Job, _checkout: Checkout) -> Mapping[str, bytes]:
+    """For tools that read the checkout as it is."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A scanner as pure functions: arguments out, bytes in.
@@ -185,7 +200,9 @@ class Tool:
     `completed` are exit statuses that mean "ran to the end". `needs` are tools whose output it reads (for a tool with
     the same subject, that subject's). `program` is its entry in tools.lock.toml (`name` where empty), or `builtin` the
     Python module of secdl that is the engine; `programs` are further entries it starts itself; `services` what must
-    answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `narrows` is true where
+    answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `lay(job, checkout)` gives files by
+    path in the evidence folder, written there before the run: for a tool that reads one folder only, in which its
+    canary must lie too, or that cannot read a file as it is; it raises as `parse` does. `narrows` is true where
     `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
     the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
     deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own.
@@ -207,6 +224,7 @@ class Tool:
     builtin: str = ""
     programs: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    lay: Callable[[Job, Checkout], Mapping[str, bytes]] = lays_nothing
     ecosystems: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     rules: Callable[[], tuple[Rule, ...]] = no_rules

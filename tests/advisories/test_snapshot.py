@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from secdl.advisories import Match, NotCovered, Snapshot, load
-from secdl.advisories.build import documents, write
+from secdl.advisories.bundle import documents, write
 from secdl.advisories.osv import read
 from secdl.model.errors import MalformedOutput, SecdlError
 from secdl.model.finding import Level
