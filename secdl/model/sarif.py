@@ -219,6 +219,7 @@ def run_of(
     found = tuple(findings)
     described = {rule.id: rule for rule in rules}
     ids = sorted({finding.rule for finding in found} | set(described))
+    index = {id_: position for position, id_ in enumerate(ids)}
     driver = {
         "name": tool,
         "version": version or "unknown",
@@ -228,7 +229,7 @@ def run_of(
     if work is not None:
         properties["secdl/work"] = {"read": work.read, "unread": list(work.unread)}
     run: dict[str, Any] = {"tool": {"driver": driver}, **more}
-    run["results"] = [_result(finding, ids.index(finding.rule)) for finding in found]
+    run["results"] = [_result(finding, index[finding.rule]) for finding in found]
     run.setdefault("invocations", [{"executionSuccessful": True}])
     if properties:
         run["properties"] = properties
@@ -413,7 +414,8 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
 
 
 def _location(place: Location, snippet: str) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": {"uri": quote(place.path, safe="/:@+~,=")}}
+    # A colon is encoded too: `image:NAME/…` would read as a URI of another scheme, which GitHub refuses.
+    physical: dict[str, Any] = {"artifactLocation": {"uri": quote(place.path, safe="/@+~,=")}}
     if place.line:
         region: dict[str, Any] = {"startLine": place.line}
         if place.column:

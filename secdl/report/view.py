@@ -1,0 +1,332 @@
+"""What every report says, computed once from a record: facts, sentence, blockers, gaps, what signing accepts."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+
+from secdl.model.evidence import Evidence, Origin, Outcome
+from secdl.model.finding import AbsentCause, Finding, Status
+from secdl.model.record import Record
+from secdl.model.verdict import WORD_OF_KIND, Reason, ReasonKind, Verdict, Word
+from secdl.report import words
+from secdl.report.words import number, some
+
+RELEASE = "release"
+"""The one profile that a release may be signed by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of a table: what it is about, its figure with a denominator, and a remark."""
+
+    what: str
+    figure: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A job with the gate's judgement of its evidence."""
+
+    evidence: Evidence
+    valid: bool
+    reason: str
+
+    @property
+    def skipped(self) -> bool:
+        """Whether configuration names nothing for it to read."""
+        return self.evidence.outcome is Outcome.SKIPPED
+
+    @property
+    def state(self) -> str:
+        """`valid`, `reused`, `nothing to read`, or how it failed."""
+        if self.skipped:
+            return "nothing to read"
+        if self.valid:
+            return "valid, reused" if self.evidence.reused_from else "valid"
+        outcome = self.evidence.outcome
+        return "not valid" if outcome is Outcome.OK else outcome.value.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """One thing that a signature accepts, with who approved it until when."""
+
+    what: str
+    reason: str
+    findings: int | None
+    owner: str
+    approver: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A record as the first screen shows it; `present` and `blockers` are worst first, `absent` in report order."""
+
+    record: Record
+    word: Word
+    sentence: str
+    arithmetic: tuple[str, ...]
+    ran: tuple[Ran, ...]
+    present: tuple[Finding, ...]
+    absent: tuple[Finding, ...]
+    blockers: tuple[Finding, ...]
+    coverage: str
+    gaps: tuple[Row, ...]
+    since: tuple[Row, ...]
+    accepted: tuple[Accepted, ...]
+
+    @property
+    def today(self) -> date:
+        """The day that ages are counted to."""
+        return self.record.plan.as_of.date()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The gate's decision."""
+        return self.record.verdict
+
+    @property
+    def released(self) -> bool:
+        """Whether the profile is the one that a release may be signed by."""
+        return self.record.plan.profile == RELEASE and self.verdict.profile == RELEASE
+
+
+def view(record: Record) -> View:
+    """The words and figures of `record` that all formats share."""
+    present = sorted((f for f in record.findings if f.status is not Status.ABSENT), key=words.worst_first)
+    judged = {summary.job: summary for summary in record.verdict.evidence}
+    ran = tuple(
+        Ran(
+            evidence=evidence,
+            valid=evidence.job in judged and judged[evidence.job].valid and evidence.outcome is not Outcome.SKIPPED,
+            reason=(judged[evidence.job].reason if evidence.job in judged else "") or evidence.reason,
+        )
+        for evidence in record.evidence
+    )
+    return View(
+        record=record,
+        word=record.verdict.verdict,
+        sentence=sentence(record, ran),
+        arithmetic=arithmetic(record),
+        ran=ran,
+        present=tuple(present),
+        absent=tuple(f for f in record.findings if f.status is Status.ABSENT),
+        blockers=tuple(f for f in present if f.blocking),
+        coverage=_coverage(ran),
+        gaps=tuple(_gaps(record, ran)),
+        since=tuple(_since(record)),
+        accepted=tuple(_accepted(record, ran)),
+    )
+
+
+def effect(reason: Reason) -> str:
+    """The verdict that `reason` leads to, or `remark` where it changes nothing."""
+    word = WORD_OF_KIND.get(reason.kind)
+    return word.value if word else "remark"
+
+
+def sentence(record: Record, ran: tuple[Ran, ...]) -> str:
+    """The verdict in one sentence, without its word."""
+    verdict, counts = record.verdict, record.verdict.counts
+    judged = f"{number(counts.blocking)} of {some(counts.total, 'finding')}"
+    jobs = sum(not r.skipped for r in ran)
+    valid = sum(r.valid for r in ran)
+    if verdict.verdict is Word.PASS:
+        none = (
+            "there are no findings"
+            if not counts.total
+            else f"none of {some(counts.total, 'finding')} blocks"
+            if counts.total > 1
+            else "the one finding does not block"
+        )
+        return f"Clean: {valid} of {some(jobs, 'planned job')} left valid evidence, and {none}."
+    missing = sum(WORD_OF_KIND.get(reason.kind) is Word.INCOMPLETE for reason in verdict.reasons)
+    tolerated = sum(WORD_OF_KIND.get(reason.kind) is Word.PARTIAL for reason in verdict.reasons)
+    if verdict.verdict is Word.PARTIAL:
+        return (
+            f"{valid} of {some(jobs, 'planned job')} left valid evidence, and in what they read "
+            f"{judged} {'blocks' if counts.total == 1 else 'block'}; "
+            f"{some(tolerated, 'part')} {'was' if tolerated == 1 else 'were'} not measured."
+        )
+    if verdict.verdict is Word.INCOMPLETE:
+        return (
+            f"Evidence that profile {verdict.profile} requires is missing, for {some(missing, 'reason')}; "
+            f"{valid} of {some(jobs, 'planned job')} left valid evidence, and in what they read "
+            f"{judged} {'blocks' if counts.total == 1 else 'block'}."
+        )
+    parts = []
+    if counts.blocking:
+        parts.append(f"{judged} {'blocks' if counts.blocking == 1 else 'block'}")
+    invalid = sum(reason.kind is ReasonKind.WAIVER_INVALID for reason in verdict.reasons)
+    if invalid:
+        parts.append(f"{some(invalid, 'waiver')} {'is' if invalid == 1 else 'are'} not valid")
+    if missing:
+        parts.append(f"required evidence is missing for {some(missing, 'reason')}")
+    if tolerated:
+        parts.append(f"{some(tolerated, 'part')} {'was' if tolerated == 1 else 'were'} not measured")
+    text = "; ".join(parts) or "see the reasons"
+    return text[:1].upper() + text[1:] + "."
+
+
+def arithmetic(record: Record) -> tuple[str, ...]:
+    """The counts as sums that hold."""
+    c = record.verdict.counts
+    return (
+        f"{some(c.total, 'finding')} = {number(c.blocking)} blocking + {number(c.waived)} waived "
+        f"+ {number(c.advising)} advising",
+        f"{number(c.total)} = {number(c.new)} new + {number(c.unchanged)} unchanged",
+        f"{number(c.absent)} absent, {number(c.suppressed)} suppressed by the tools' own reports: not in the total",
+    )
+
+
+def facts(record: Record, images: tuple[tuple[str, str], ...]) -> tuple[Row, ...]:
+    """What was judged, when, by which rules; `images` are names with digests."""
+    plan, verdict = record.plan, record.verdict
+    policy = verdict.policy or "packaged policy"
+    rows = [
+        Row(what="Product", figure=plan.product.name),
+        Row(what="Version", figure=plan.product.version),
+        Row(what="Commit", figure=plan.product.commit or "not from git"),
+    ]
+    rows += [Row(what="Image", figure=name, why=digest) for name, digest in images]
+    if not images:
+        rows.append(Row(what="Image", figure="none measured"))
+    return (
+        *rows,
+        Row(what="Profile", figure=verdict.profile),
+        Row(what="Policy", figure=policy, why=verdict.policy_digest or "digest not recorded"),
+        Row(what="Base run", figure=verdict.baseline or "none"),
+        Row(what="Time", figure=words.moment(plan.as_of)),
+        Row(what="Run", figure=plan.run, why=record.digest),
+    )
+
+
+def by_cause(record: Record) -> tuple[tuple[str, int], ...]:
+    """Absent findings by cause; only `code changed` is fixed."""
+    given = record.verdict.counts.absent_by_cause
+    names = [cause.value for cause in AbsentCause]
+    return tuple((cause, given[cause]) for cause in sorted(given, key=lambda c: (c not in names, c)) if given[cause])
+
+
+def _coverage(ran: tuple[Ran, ...]) -> str:
+    jobs = sum(not r.skipped for r in ran)
+    valid = sum(r.valid for r in ran)
+    reused = sum(r.valid and bool(r.evidence.reused_from) for r in ran)
+    text = f"{valid} of {some(jobs, 'planned job')} left valid evidence"
+    if reused:
+        text += f", {reused} of them reused from an earlier run"
+    return text + "."
+
+
+def _gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
+    plan, rows = record.plan, []
+    for run in ran:
+        if not run.valid and not run.skipped:
+            rows.append(Row(what=run.evidence.job, figure=run.state, why=run.reason or "no reason recorded"))
+    told = {run.evidence.tool for run in ran if not run.valid and not run.skipped}
+    for reason in record.verdict.reasons:
+        matters = WORD_OF_KIND.get(reason.kind) in (Word.INCOMPLETE, Word.PARTIAL)
+        if (matters or reason.kind is ReasonKind.ADVISORIES_STALE) and not (reason.tool and reason.tool in told):
+            what = reason.tool or reason.kind.value.replace("_", " ")
+            rows.append(Row(what=what, figure=reason.kind.value.replace("_", " "), why=reason.message))
+    named = " ".join(reason.message for reason in record.verdict.reasons if reason.kind is ReasonKind.NOT_PLANNED)
+    rows += [
+        Row(what=f"stage {stage}", figure="left out", why="not asked for in this run")
+        for stage in plan.left_out
+        if stage not in named
+    ]
+    if plan.scope:
+        rows.append(Row(what="scope", figure="changes only", why=plan.scope))
+    rows += _advisories(record, ran)
+    rows += _reused(ran)
+    skipped = [run.evidence.job for run in ran if run.skipped]
+    if skipped:
+        rows.append(Row(what=words.listed(skipped), figure="nothing to read", why="configuration names no subject"))
+    return rows
+
+
+def _advisories(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
+    dates: dict[str, date | None] = {}
+    for run in ran:
+        for ecosystem, day in run.evidence.advisories.items():
+            known = dates.get(ecosystem, day)
+            dates[ecosystem] = None if day is None or known is None else min(day, known)
+    groups: dict[date | None, list[str]] = {}
+    for ecosystem in sorted(dates):
+        groups.setdefault(dates[ecosystem], []).append(ecosystem)
+    today = record.plan.as_of.date()
+    return [
+        Row(
+            what=f"advisories {words.listed(names)}",
+            figure="age unknown" if day is None else "of today" if day == today else f"{words.age(day, today)} old",
+            why="date of the data unknown: counts as stale" if day is None else f"data of {day.isoformat()}",
+        )
+        for day, names in sorted(groups.items(), key=lambda item: (item[0] is not None, item[0] or date.min))
+    ]
+
+
+def _reused(ran: tuple[Ran, ...]) -> list[Row]:
+    origin = Counter(run.evidence.reused_from for run in ran if run.valid and run.evidence.reused_from)
+    valid = sum(run.valid for run in ran)
+    return [
+        Row(what="reused evidence", figure=f"{count} of {valid}", why=f"measured by run {run}, inputs unchanged")
+        for run, count in sorted(origin.items())
+    ]
+
+
+def _since(record: Record) -> list[Row]:
+    verdict, counts = record.verdict, record.verdict.counts
+    if not verdict.baseline:
+        return []
+    rows = [Row(what="New", figure=number(counts.new)), Row(what="Unchanged", figure=number(counts.unchanged))]
+    for cause, count in by_cause(record):
+        fixed = cause == AbsentCause.FIXED.value
+        rows.append(Row(what="Fixed" if fixed else "Absent, not fixed", figure=number(count), why=cause))
+    if not counts.absent:
+        rows.append(Row(what="Fixed", figure="0"))
+    for change in verdict.changes:
+        rows.append(
+            Row(what=f"{change.what} {change.name}", figure=f"{change.before or 'none'} → {change.after or 'none'}")
+        )
+    return rows
+
+
+def _accepted(record: Record, ran: tuple[Ran, ...]) -> list[Accepted]:
+    today = record.plan.as_of.date()
+    rows = [
+        Accepted(
+            what=f"waiver {waiver.id}",
+            reason=waiver.reason,
+            findings=waiver.findings,
+            owner=waiver.owner or "no owner",
+            approver=waiver.approver or "no approver",
+            expires=f"{waiver.expires.isoformat()} ({words.left(waiver.expires, today)})",
+        )
+        for waiver in record.verdict.waivers
+    ]
+    for run in ran:
+        if run.evidence.origin is Origin.OVERRIDE:
+            rows.append(
+                Accepted(
+                    what=f"override {run.evidence.job}",
+                    reason=f"runs {(*run.evidence.argv, 'a program')[0]} instead of the locked one",
+                    findings=None,
+                    owner="no owner",
+                    approver="no approver",
+                    expires="no expiry",
+                )
+            )
+    if record.verdict.counts.suppressed:
+        rows.append(
+            Accepted(
+                what="suppressions",
+                reason="set aside by the tools' own reports or by comments in the code",
+                findings=record.verdict.counts.suppressed,
+                owner="no owner",
+                approver="no approver",
+                expires="no expiry",
+            )
+        )
+    return rows
