@@ -2,21 +2,27 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
 
-from secdl.gate.evidence import Standing
-from secdl.model import codec
+from secdl.gate.evidence import IMPORT_PREFIX, Standing
+from secdl.gate.imports import tool_name, version_of
+from secdl.model import codec, sarif
 from secdl.model.evidence import Evidence
 from secdl.model.finding import AbsentCause, Finding, Status
-from secdl.model.fingerprint import context, fingerprint, pathless
+from secdl.model.fingerprint import NAME, context, fingerprint, pathless
 from secdl.model.plan import Plan
+from secdl.model.text import one_line
+from secdl.model.tool import Job, Stage
 from secdl.model.verdict import Change
 
 _NAMED_PLACES = ("image:", "device:", "model:", "package:")
+
+
+Split = tuple[dict[str, date | None], list[Finding]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +37,15 @@ class ToolState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Findings to compare with. `findings` starts a fresh pass over them, each with its fingerprint.
+    """Findings to compare with. `split` takes the fingerprints that are here now; it gives, of those it knows too, the
+    day each was first seen, and the findings that are not here.
 
     `name` is how a report calls it. `day` is when it was judged. `tools` are its tools by name, `policy_digest` its
     policy's; both empty where the baseline does not say.
     """
 
     name: str
-    findings: Callable[[], Iterator[Finding]]
+    split: Callable[[Set[str]], Split]
     day: date | None = None
     tools: Mapping[str, ToolState] = field(default_factory=dict)
     policy_digest: str = ""
@@ -72,10 +79,25 @@ def of_run(
     """The baseline that another run's findings.jsonl (`lines`) and evidence make."""
     return Baseline(
         name=name,
-        findings=lambda: _of_lines(lines, name),
+        split=lambda current: _split_lines(lines, current, where=f"{name}: findings.jsonl"),
         day=day,
         tools={one.tool: state_of(one) for one in evidence},
         policy_digest=policy_digest,
+    )
+
+
+def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str]) -> Baseline:
+    """The baseline that a SARIF file (`raw`) makes, secdl's own report or a foreign one.
+
+    `tools` are those of the run that is judged: a driver is taken for the import of that name where there is one, else
+    for the tool of that name. Raises `MalformedOutput` where the file cannot be read or holds a run that failed.
+    """
+    runs = sarif.read(raw, where=name).runs
+    names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
+    return Baseline(
+        name=name,
+        split=lambda current: _split_runs(runs, current, names=names, where=name),
+        tools={tool: ToolState(version=version_of(run)) for run, tool in zip(runs, names, strict=True)},
     )
 
 
@@ -95,22 +117,14 @@ def compare(
     packages: frozenset[str] | None,
 ) -> Compared:
     """`findings` against `baseline`: by fingerprint, then the leftovers one to one by the hash without path."""
-    first: dict[str, date | None] = {}
-    current = {finding.fingerprint for finding in findings}
-    gone: list[Finding] = []
-    for old in baseline.findings():
-        if old.fingerprint in current:
-            first[old.fingerprint] = old.first_seen or baseline.day
-        else:
-            gone.append(old)
+    first, gone = baseline.split({finding.fingerprint for finding in findings})
     moved = _moved([finding for finding in findings if finding.fingerprint not in first], gone)
     left = set(moved.values())
-    first |= {new: old.first_seen or baseline.day for new, old in _pairs(moved, gone)}
-    today = plan.as_of.date()
-    marks = [
-        (Status.UNCHANGED, first[finding.fingerprint]) if finding.fingerprint in first else (Status.NEW, today)
-        for finding in findings
-    ]
+    first |= {new: old.first_seen for new, old in _pairs(moved, gone)}
+    new = (Status.NEW, plan.as_of.date())
+    # One mark per day, shared by all findings first seen then.
+    known = {day: (Status.UNCHANGED, day or baseline.day) for day in set(first.values())}
+    marks = [known[first[one.fingerprint]] if one.fingerprint in first else new for one in findings]
     why = _Causes(baseline, findings if gone else [], plan=plan, standings=standings, packages=packages)
     absent = [
         msgspec.structs.replace(
@@ -145,16 +159,56 @@ def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_diges
     return tuple(found)
 
 
-def _of_lines(lines: codec.Raw, name: str) -> Iterator[Finding]:
-    decoder = msgspec.json.Decoder(Finding)
+def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
+    first: dict[str, date | None] = {}
+    gone: list[Finding] = []
+    kept, whole = msgspec.json.Decoder(_Kept), msgspec.json.Decoder(Finding)
     for number, line in enumerate(io.BytesIO(lines), start=1):
         try:
-            finding = decoder.decode(line)
+            old = kept.decode(line)
+            # What is gone for good is no longer known: should it come back, it is new.
+            if old.status is Status.ABSENT and old.absent_cause is AbsentCause.FIXED:
+                continue
+            if old.fingerprint in current:
+                first[old.fingerprint] = old.first_seen
+            else:
+                gone.append(whole.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            finding = codec.decode(line, Finding, where=f"{name}: findings.jsonl:{number}")
-        # What is gone for good is no longer known: should it come back, it is new.
-        if finding.status is not Status.ABSENT or finding.absent_cause is not AbsentCause.FIXED:
-            yield finding
+            codec.decode(line, Finding, where=f"{where}:{number}")
+    return first, gone
+
+
+def _split_runs(runs: tuple[sarif.Run, ...], current: Set[str], *, names: tuple[str, ...], where: str) -> Split:
+    first: dict[str, date | None] = {}
+    gone: list[Finding] = []
+    seen: dict[str, int] = {}
+    for run, tool in zip(runs, names, strict=True):
+        reader = sarif.Reader(run, Job(name=tool, tool=tool, stage=Stage.SAST))
+        for result in sarif.results(run, where=where):
+            own = result.partial_fingerprints.get(NAME) if result.partial_fingerprints else None
+            # secdl's own report lists what it waived as suppressed, and that is known; of others it is set aside.
+            if sarif.set_aside(result) and (own is None or result.kind != "fail" or result.baseline_state == "absent"):
+                continue
+            if own is None:
+                rule, path, text = reader.identity(result)
+                own = fingerprint(tool, rule, path, text, 0)
+                count = seen.get(own, 0)
+                seen[own] = count + 1
+                if count:
+                    own = fingerprint(tool, rule, path, text, count)
+            if own in current:
+                first[own] = None
+            else:
+                gone.append(msgspec.structs.replace(reader.finding(result), fingerprint=one_line(own, limit=64)))
+    return first, gone
+
+
+def _tool_of(driver: str, tools: Set[str]) -> str:
+    if driver in tools:
+        return driver
+    imported = tool_name(driver)
+    slug = imported.removeprefix(IMPORT_PREFIX)
+    return slug if imported not in tools and slug in tools else imported
 
 
 def _moved(new: list[Finding], gone: list[Finding]) -> dict[str, str]:

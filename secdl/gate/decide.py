@@ -60,7 +60,6 @@ def judge(
     )
     desk = Desk(waivers, limits=policy.waivers, today=plan.as_of.date())
     judged = _weigh(found, compared, desk=desk, owners=owners, scale=_Scale(policy, asked, plan, standing))
-    found.clear()
     absent = [msgspec.structs.replace(old, owner=owners.owner_of(old.path)) for old in compared.absent]
     reasons = [
         *_blocking(judged),
@@ -130,22 +129,21 @@ def _weigh(
 ) -> list[Finding]:
     waived = [desk.waive(finding) for finding in found]
     broad = desk.too_broad()
-    judged: list[Finding] = []
     owner_of, replace, blocks = owners.owner_of, msgspec.structs.replace, scale.blocks
-    for finding, (status, first_seen), waiver in zip(found, compared.marks, waived, strict=True):
+    for position, (status, first_seen) in enumerate(compared.marks):
+        finding, waiver = found[position], waived[position]
         held = waiver if waiver is not None and waiver not in broad else None
-        judged.append(
-            replace(
-                finding,
-                status=status,
-                absent_cause=None,
-                blocking=held is None and blocks(finding, status),
-                waiver=held,
-                owner=owner_of(finding.path),
-                first_seen=first_seen,
-            )
+        # In place, so that the finding as it came can go: a hundred thousand of each would not fit the budget.
+        found[position] = replace(
+            finding,
+            status=status,
+            absent_cause=None,
+            blocking=held is None and blocks(finding, status),
+            waiver=held,
+            owner=owner_of(finding.path),
+            first_seen=first_seen,
         )
-    return judged
+    return found
 
 
 def _blocking(judged: list[Finding]) -> list[Reason]:

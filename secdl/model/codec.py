@@ -23,6 +23,14 @@ def decode(raw: Raw, kind: type[T], *, where: str) -> T:
         raise MalformedOutput(one_line(str(error) or "nested too deeply"), where=where, hint=_hint(raw)) from error
 
 
+def convert(value: object, kind: type[T], *, where: str) -> T:
+    """`value`, decoded JSON, as a `kind`. Raises `MalformedOutput` as `decode` does."""
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise MalformedOutput(one_line(str(error)), where=where) from error
+
+
 def encode(value: object) -> bytes:
     """`value` as canonical JSON: sorted keys, two spaces, closing newline. Same value, same bytes."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"

@@ -1,7 +1,6 @@
 """Identity of a finding across runs: a hash that survives moved lines."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
@@ -12,18 +11,23 @@ from secdl.model.finding import Finding
 NAME = "secdl/v1"
 """Key under SARIF `partialFingerprints`."""
 
-_SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d+")
 
 
 def context(finding: Finding) -> str:
     """The text that identifies a finding beside tool, rule and path: its own context, else its snippet with white
     space folded, else its message without digits."""
-    if finding.context:
-        return finding.context
-    if finding.snippet and (folded := _SPACE.sub(" ", finding.snippet).strip()):
-        return folded
-    return _DIGITS.sub("", finding.message)
+    return finding.context or folded(finding.snippet) or without_digits(finding.message)
+
+
+def folded(snippet: str) -> str:
+    """`snippet` with each run of white space as one space: what survives a new indentation."""
+    return " ".join(snippet.split())
+
+
+def without_digits(message: str) -> str:
+    """`message` without its digits: what survives a line number in the text."""
+    return _DIGITS.sub("", message)
 
 
 def fingerprint(tool: str, rule: str, path: str, text: str, occurrence: int) -> str:
@@ -34,11 +38,17 @@ def fingerprint(tool: str, rule: str, path: str, text: str, occurrence: int) -> 
 
 def identify(findings: Iterable[Finding]) -> Iterator[Finding]:
     """`findings` in their order, each with its fingerprint."""
-    seen: Counter[tuple[str, str, str, str]] = Counter()
+    replace = msgspec.structs.replace
+    # Equals are counted by the fingerprint of the first of them, which the finding holds anyway.
+    seen: dict[str, int] = {}
     for finding in findings:
-        key = (finding.tool, finding.rule, finding.path, context(finding))
-        yield msgspec.structs.replace(finding, fingerprint=fingerprint(*key, seen[key]))
-        seen[key] += 1
+        text = context(finding)
+        found = fingerprint(finding.tool, finding.rule, finding.path, text, 0)
+        count = seen.get(found, 0)
+        seen[found] = count + 1
+        if count:
+            found = fingerprint(finding.tool, finding.rule, finding.path, text, count)
+        yield replace(finding, fingerprint=found)
 
 
 def pathless(finding: Finding) -> str:

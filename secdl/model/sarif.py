@@ -4,7 +4,10 @@ Reading takes any producer's file; what secdl writes reads back to the same find
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -15,8 +18,9 @@ from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import NAME as FINGERPRINT
-from secdl.model.text import one_line
-from secdl.model.tool import Job, Rule
+from secdl.model.fingerprint import folded, without_digits
+from secdl.model.text import clean, one_line
+from secdl.model.tool import Job, Rule, position
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _CWE = re.compile(r"\bCWE-0*(\d{1,5})\b", re.IGNORECASE)
@@ -30,6 +34,8 @@ _SARIF_LEVEL = {
 }
 _LEVEL = {"error": Level.HIGH, "warning": Level.MEDIUM, "note": Level.LOW, "none": Level.INFO}
 _LEVEL_WORDS = frozenset(level.value for level in Level)
+_BANDS = ((9.0, Level.CRITICAL), (7.0, Level.HIGH), (4.0, Level.MEDIUM))
+_MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS = 20, 8000, 50, 500, 50
 _SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "8.0", Level.MEDIUM: "5.5", Level.LOW: "2.0", Level.INFO: "0.0"}
 
 
@@ -90,6 +96,7 @@ class Result(_Struct, frozen=True):
     locations: tuple[SarifLocation, ...] = ()
     fingerprints: dict[str, str] = {}
     partial_fingerprints: dict[str, str] = {}
+    baseline_state: str = ""
     suppressions: tuple[Suppression, ...] = ()
     properties: dict[str, Any] = {}
 
@@ -135,13 +142,20 @@ class Artifact(_Struct, frozen=True):
     location: ArtifactLocation = ArtifactLocation()
 
 
-class Run(_Struct, frozen=True):
+class Head(_Struct, frozen=True):
+    """A run without its results."""
+
     tool: ToolComponent
-    results: tuple[Result, ...] | None = None
     invocations: tuple[Invocation, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     original_uri_base_ids: dict[str, ArtifactLocation] = {}
     properties: dict[str, Any] = {}
+
+
+class Run(Head, frozen=True):
+    """A run with its results still as text: each is decoded when it is asked for, so that none is held."""
+
+    results: list[msgspec.Raw] | None = None
 
 
 class Document(_Struct, frozen=True):
@@ -149,8 +163,21 @@ class Document(_Struct, frozen=True):
     runs: tuple[Run, ...]
 
 
-def read(raw: codec.Raw, *, where: str) -> Document:
-    """`raw` as a SARIF document. Raises `MalformedOutput`: not SARIF, another version, no run, or a run that failed."""
+class _Aside(_Struct, frozen=True):
+    """What tells whether a result is a finding."""
+
+    kind: str = "fail"
+    baseline_state: str = ""
+    suppressions: tuple[Suppression, ...] = ()
+
+
+_RESULT = msgspec.json.Decoder(Result)
+_ASIDE = msgspec.json.Decoder(_Aside)
+
+
+def scan(raw: codec.Raw, *, where: str) -> Document:
+    """`raw` as a SARIF document, its results not decoded yet. Raises `MalformedOutput`: not SARIF, another version, no
+    run, or a tool without name."""
     document = codec.decode(raw, Document, where=where)
     if document.version != "2.1.0":
         raise MalformedOutput(
@@ -159,46 +186,81 @@ def read(raw: codec.Raw, *, where: str) -> Document:
     if not document.runs:
         raise MalformedOutput("no runs", where=where, hint="an empty report is no evidence")
     for run in document.runs:
-        if not run.tool.driver.name:
+        if not run.tool.driver.name.strip():
             raise MalformedOutput("a run whose tool has no name", where=where)
-        if any(not invocation.execution_successful for invocation in run.invocations):
-            name = one_line(run.tool.driver.name, limit=80)
-            raise MalformedOutput(f"{name} reports executionSuccessful: false", where=where, hint=_failure(run))
-        if run.results is None:
-            raise MalformedOutput(
-                "a run without results", where=where, hint="the tool did not look: repair and rerun it"
-            )
     return document
+
+
+def read(raw: codec.Raw, *, where: str) -> Document:
+    """As `scan`, of runs that all ended well. Raises `MalformedOutput` for one that failed or has no results."""
+    document = scan(raw, where=where)
+    for run in document.runs:
+        if failure := failure_of(run):
+            raise MalformedOutput(failure, where=where, hint="repair the tool and run it again")
+    return document
+
+
+def failure_of(run: Run) -> str:
+    """Why `run` is no evidence, in one line; empty where it ended well."""
+    name = one_line(run.tool.driver.name, limit=80)
+    if any(not invocation.execution_successful for invocation in run.invocations):
+        notes = (note for invocation in run.invocations for note in invocation.tool_execution_notifications)
+        said = next((": " + one_line(note.message.text, limit=200) for note in notes if note.message.text), "")
+        return f"{name} reports executionSuccessful: false{said}"
+    return f"{name}: a run without results: the tool did not look" if run.results is None else ""
+
+
+def results(run: Run, *, where: str) -> Iterator[Result]:
+    """The results of `run`, one at a time. Raises `MalformedOutput` that names the position of a wrong one."""
+    decode = _RESULT.decode
+    for number, raw in enumerate(run.results or ()):
+        try:
+            yield decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield codec.decode(memoryview(raw), Result, where=f"{where}: results[{number}]")
 
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
     """The findings of a SARIF report; results that are suppressed or of a kind other than `fail` are left out."""
-    for run in read(raw, where=f"{job.tool}: {job.output}").runs:
-        rules = _Rules(run)
-        for result in run.results or ():
+    where = f"{job.tool}: {job.output}"
+    for run in read(raw, where=where).runs:
+        reader = Reader(run, job)
+        for result in results(run, where=where):
             if not set_aside(result):
-                yield _finding(result, rules, run, job)
+                yield reader.finding(result)
 
 
 def work(raw: codec.Raw, job: Job) -> Work:
-    """The proof of work in `properties["secdl/work"]` as secdl's engines write it; else artifacts and results."""
-    read_counts: dict[str, int] = {}
+    """The proof of work in `properties["secdl/work"]` as secdl's engines write it; else artifacts and results, and how
+    many of these are suppressed."""
+    counts: Counter[str] = Counter()
     unread: list[str] = []
     for run in read(raw, where=f"{job.tool}: {job.output}").runs:
         claimed = run.properties.get("secdl/work")
-        if isinstance(claimed, dict):
-            for unit, count in claimed.get("read", {}).items():
-                read_counts[one_line(str(unit), limit=40)] = read_counts.get(unit, 0) + int(count)
-            unread.extend(one_line(str(name)) for name in claimed.get("unread", ()))
+        if claimed is not None:
+            stated = codec.convert(claimed, Work, where=f"{job.tool}: {job.output}: secdl/work")
+            counts.update({one_line(unit, limit=40): count for unit, count in stated.read.items()})
+            unread.extend(one_line(name) for name in stated.unread)
         else:
-            read_counts["artifacts"] = read_counts.get("artifacts", 0) + len(run.artifacts)
-            read_counts["results"] = read_counts.get("results", 0) + len(run.results or ())
-    return Work(read=read_counts, unread=tuple(unread))
+            counts.update(foreign_work(run, where=f"{job.tool}: {job.output}"))
+    return Work(read=dict(counts), unread=tuple(unread))
 
 
-def set_aside(result: Result) -> bool:
-    """Whether `result` is no finding: not of kind `fail`, or suppressed (a rejected suppression suppresses nothing)."""
-    return result.kind != "fail" or any(s.status == "accepted" for s in result.suppressions)
+def foreign_work(run: Run, *, where: str) -> dict[str, int]:
+    """What a run of a foreign tool shows of its work: artifacts, results, and of these the suppressed ones."""
+    suppressed = 0
+    for number, raw in enumerate(run.results or ()):
+        try:
+            suppressed += _suppressed(_ASIDE.decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            codec.decode(memoryview(raw), _Aside, where=f"{where}: results[{number}]")
+    found = {"artifacts": len(run.artifacts), "results": len(run.results or ())}
+    return found | ({"suppressed": suppressed} if suppressed else {})
+
+
+def set_aside(result: Result | _Aside) -> bool:
+    """Whether `result` is no finding: not of kind `fail`, gone since a baseline, or suppressed."""
+    return result.kind != "fail" or result.baseline_state == "absent" or _suppressed(result)
 
 
 def document(runs: Iterable[Mapping[str, Any]]) -> bytes:
@@ -236,103 +298,154 @@ def run_of(
     return run
 
 
-class _Rules:
-    """The rules of a run, found by index or id."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RuleView:
+    """What the findings of one rule share."""
 
-    def __init__(self, run: Run) -> None:
+    name: str
+    rule: ReportingDescriptor
+    cwe: tuple[str, ...]
+    gain: str
+    fix: str
+    levels: dict[str, tuple[Level, str]]
+
+
+class Reader:
+    """Turns the results of one run into findings of one job; what rules and files share is worked out once."""
+
+    def __init__(self, run: Run, job: Job) -> None:
+        self._run = run
+        self._job = job
         self._by_index = run.tool.driver.rules
         components = (run.tool.driver, *run.tool.extensions)
         self._by_id = {rule.id: rule for component in components for rule in component.rules}
+        self._rules: dict[tuple[str, int], _RuleView] = {}
+        self._paths: dict[tuple[str, str, int], str] = {}
 
-    def of(self, result: Result) -> tuple[str, ReportingDescriptor]:
+    def finding(self, result: Result) -> Finding:
+        """`result` as a finding, without fingerprint."""
+        view = self._view(result)
+        own = result.properties
+        if own:
+            level, word = _level(result, view.rule)
+        elif (known := view.levels.get(result.level)) is not None:
+            level, word = known
+        else:
+            level, word = view.levels[result.level] = _level(result, view.rule)
+        return Finding(
+            tool=self._job.tool,
+            rule=view.name,
+            level=level,
+            message=self._message(result, view),
+            locations=tuple(self._locations(result)),
+            word=word,
+            snippet=clean(_snippet(result), limit=2000),
+            context=_context(result),
+            cwe=_cwe(own, view.rule) if own else view.cwe,
+            aliases=_words(own, "secdl/aliases") if own else (),
+            purl=(_line(own, "secdl/purl") or None) if own else None,
+            gain=(_line(own, "secdl/gain") or view.gain) if own else view.gain,
+            fix=(_line(own, "secdl/fix") or view.fix) if own else view.fix,
+        )
+
+    def identity(self, result: Result) -> tuple[str, str, str]:
+        """Rule, path and context of `result` as its finding would have them, without making the finding."""
+        view = self._view(result)
+        text = _context(result) or folded(clean(_snippet(result), limit=2000))
+        path = next((place.path for place in self._locations(result)), "")
+        return view.name, path, text or without_digits(self._message(result, view))
+
+    def artifacts(self) -> tuple[str, ...]:
+        """Paths of the files that the run lists as looked at, sorted."""
+        return tuple(sorted({self._path(artifact.location) for artifact in self._run.artifacts} - {""}))
+
+    def _view(self, result: Result) -> _RuleView:
         index = result.rule_index if result.rule_index >= 0 else result.rule.index
-        named = result.rule_id or result.rule.id
+        key = (result.rule_id or result.rule.id, index)
+        view = self._rules.get(key)
+        if view is None:
+            named, rule = self._named(*key)
+            view = self._rules[key] = _RuleView(
+                name=one_line(named, limit=200),
+                rule=rule,
+                cwe=_cwe({}, rule),
+                gain=_line(rule.properties, "secdl/gain"),
+                fix=_line(rule.properties, "secdl/fix"),
+                levels={},
+            )
+        return view
+
+    def _named(self, named: str, index: int) -> tuple[str, ReportingDescriptor]:
         rule = self._by_id.get(named)
         if rule is None and 0 <= index < len(self._by_index):
             rule = self._by_index[index]
         if rule is None:
             rule = self._by_id.get(named.rpartition("/")[0])
-        return named or (rule.id if rule else "") or "unnamed", rule or ReportingDescriptor()
+        return named.strip() or (rule.id if rule else "") or "unnamed", rule or ReportingDescriptor()
+
+    def _message(self, result: Result, view: _RuleView) -> str:
+        message, rule = result.message, view.rule
+        text = message.text or message.markdown
+        if not text and message.id in rule.message_strings:
+            text = rule.message_strings[message.id].text
+        for number, argument in enumerate(message.arguments[:_MAX_ARGUMENTS]):
+            text = text[:_MAX_TEMPLATE].replace(f"{{{number}}}", argument[:_MAX_TEMPLATE])
+        return clean((text or rule.short_description.text or view.name).strip())
+
+    def _locations(self, result: Result) -> Iterator[Location]:
+        for location in result.locations[:_MAX_LOCATIONS]:
+            physical = location.physical_location
+            if physical is not None and (path := self._path(physical.artifact_location)):
+                region = physical.region
+                yield Location(path=path, line=position(region.start_line), column=position(region.start_column))
+                continue
+            for logical in location.logical_locations[:1]:
+                yield Location(path=self._job.path(logical.fully_qualified_name or logical.name))
+
+    def _path(self, location: ArtifactLocation) -> str:
+        key = (location.uri, location.uri_base_id, location.index)
+        path = self._paths.get(key)
+        if path is None:
+            uri = self._uri(location)
+            path = self._paths[key] = self._job.path(uri) if uri else ""
+        return path
+
+    def _uri(self, location: ArtifactLocation) -> str:
+        artifacts = self._run.artifacts
+        if not location.uri and 0 <= location.index < len(artifacts):
+            location = artifacts[location.index].location
+        uri = unquote(location.uri)
+        base = self._run.original_uri_base_ids.get(location.uri_base_id)
+        if base is not None and base.uri and "://" not in uri and not uri.startswith("/"):
+            uri = unquote(base.uri).rstrip("/") + "/" + uri
+        return uri
 
 
-def _finding(result: Result, rules: _Rules, run: Run, job: Job) -> Finding:
-    name, rule = rules.of(result)
-    own = result.properties
-    level, word = _level(result, rule)
-    snippet = _snippet(result)
-    return job.finding(
-        rule=name,
-        level=level,
-        message=_message(result.message, rule) or rule.short_description.text or name,
-        locations=tuple(_locations(result, run, job)),
-        word=word,
-        snippet=snippet,
-        context=_text(own, "secdl/context") or _own_fingerprint(result),
-        cwe=_cwe(own, rule),
-        aliases=tuple(str(alias) for alias in own.get("secdl/aliases", ())),
-        purl=_text(own, "secdl/purl") or None,
-        gain=_text(own, "secdl/gain") or _text(rule.properties, "secdl/gain"),
-        fix=_text(own, "secdl/fix") or _text(rule.properties, "secdl/fix"),
-    )
+def _suppressed(result: Result | _Aside) -> bool:
+    # A rejected suppression suppresses nothing, and one under review does not yet.
+    return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
 
 
 def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
     word = result.level or rule.default_configuration.level
     own = _text(result.properties, "secdl/level")
     if own in _LEVEL_WORDS:
-        return Level(own), _text(result.properties, "secdl/word")
+        return Level(own), _line(result.properties, "secdl/word")
     severity = result.properties.get("security-severity", rule.properties.get("security-severity"))
-    if severity is not None:
-        try:
-            score = float(severity)
-        except (TypeError, ValueError):
-            return Level.UNKNOWN, one_line(str(severity), limit=40)
-        if not 0 <= score <= 10:
-            return Level.UNKNOWN, one_line(str(severity), limit=40)
-        if score > 0:
-            band = (
-                Level.CRITICAL
-                if score >= 9
-                else Level.HIGH
-                if score >= 7
-                else Level.MEDIUM
-                if score >= 4
-                else Level.LOW
-            )
-            return band, str(severity)
+    if severity is None:
+        return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
+    try:
+        score = float(severity)
+    except (TypeError, ValueError):
+        return Level.UNKNOWN, one_line(str(severity)[:80], limit=40)
+    if not 0 <= score <= 10:
+        return Level.UNKNOWN, one_line(str(severity)[:80], limit=40)
+    for least, level in _BANDS:
+        if score >= least:
+            return level, one_line(str(severity)[:80], limit=40)
+    if score > 0:
+        return Level.LOW, one_line(str(severity)[:80], limit=40)
     return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
-
-
-def _message(message: Message, rule: ReportingDescriptor) -> str:
-    text = message.text or message.markdown
-    if not text and message.id in rule.message_strings:
-        text = rule.message_strings[message.id].text
-    for position, argument in enumerate(message.arguments):
-        text = text.replace(f"{{{position}}}", argument)
-    return text
-
-
-def _locations(result: Result, run: Run, job: Job) -> Iterator[Location]:
-    for location in result.locations:
-        physical = location.physical_location
-        if physical is not None:
-            uri = _uri(physical.artifact_location, run)
-            if uri:
-                region = physical.region
-                yield Location(path=job.path(uri), line=region.start_line or None, column=region.start_column or None)
-                continue
-        for logical in location.logical_locations[:1]:
-            yield Location(path=job.path(logical.fully_qualified_name or logical.name))
-
-
-def _uri(location: ArtifactLocation, run: Run) -> str:
-    if not location.uri and 0 <= location.index < len(run.artifacts):
-        location = run.artifacts[location.index].location
-    uri = unquote(location.uri)
-    base = run.original_uri_base_ids.get(location.uri_base_id)
-    if base is not None and base.uri and "://" not in uri and not uri.startswith("/"):
-        uri = unquote(base.uri).rstrip("/") + "/" + uri
-    return uri
 
 
 def _snippet(result: Result) -> str:
@@ -343,9 +456,14 @@ def _snippet(result: Result) -> str:
     return ""
 
 
-def _own_fingerprint(result: Result) -> str:
-    given = result.fingerprints or {k: v for k, v in result.partial_fingerprints.items() if k != FINGERPRINT}
-    return "|".join(f"{key}={given[key]}" for key in sorted(given))
+def _context(result: Result) -> str:
+    given = _text(result.properties, "secdl/context") if result.properties else ""
+    if not given and (result.fingerprints or result.partial_fingerprints):
+        own = result.fingerprints or {k: v for k, v in result.partial_fingerprints.items() if k != FINGERPRINT}
+        given = "|".join(f"{key}={own[key]}" for key in sorted(own))
+    if len(given) > _MAX_CONTEXT:
+        return "sha256:" + sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
+    return clean(given)
 
 
 def _cwe(own: Mapping[str, Any], rule: ReportingDescriptor) -> tuple[str, ...]:
@@ -353,9 +471,9 @@ def _cwe(own: Mapping[str, Any], rule: ReportingDescriptor) -> tuple[str, ...]:
     for properties in (own, rule.properties):
         for key in ("cwe", "tags"):
             value = properties.get(key, ())
-            words.extend(str(item) for item in (value if isinstance(value, list | tuple) else (value,)))
+            words.extend(str(item)[:200] for item in (value if isinstance(value, list | tuple) else (value,)))
     found = {f"CWE-{match[1]}" for word in words for match in _CWE.finditer(word)}
-    return tuple(sorted(found, key=lambda cwe: int(cwe[4:])))
+    return tuple(sorted(found, key=lambda cwe: int(cwe[4:])))[:_MAX_WORDS]
 
 
 def _text(properties: Mapping[str, Any], key: str) -> str:
@@ -363,12 +481,14 @@ def _text(properties: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _failure(run: Run) -> str:
-    for invocation in run.invocations:
-        for notification in invocation.tool_execution_notifications:
-            if notification.message.text:
-                return one_line(notification.message.text, limit=200)
-    return "repair the tool and run it again"
+def _line(properties: Mapping[str, Any], key: str) -> str:
+    return one_line(_text(properties, key))
+
+
+def _words(properties: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = properties.get(key, ())
+    named = value if isinstance(value, list | tuple) else ()
+    return tuple(one_line(str(word)[:400], limit=100) for word in named[:_MAX_WORDS])
 
 
 def _descriptor(id_: str, rule: Rule | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from secdl.model.evidence import Work
@@ -51,9 +51,8 @@ class Job:
     directory; `folder` the evidence folder as the tool saw it. `inputs` maps the name of each needed tool to that
     tool's output file, `programs` each further program of the tool to its absolute path, `services` each service to
     its URL, `data` each shared data folder (advisories, cache) to its path. `engine` is true for secdl's own engines,
-    whose reports name places (`canary:…`) themselves.
-    its URL, `data` each shared data folder (advisories, cache) to its path. `narrowed` is true where `--changed-since`
-    left out some of its sources.
+    whose reports name places (`canary:…`) themselves. `narrowed` is true where `--changed-since` left out some of its
+    sources.
     """
 
     name: str
@@ -97,24 +96,13 @@ class Job:
         if text.startswith(CANARY):
             # Only an engine may say so: a source file of that name must not hide its findings.
             return text if self.engine else "./" + text
-        canary = self.canary
-        relative_canary = canary.removeprefix(self.root + "/")
-        for prefix in (canary, relative_canary):
-            if self.has_canary and (text == prefix or text.startswith(prefix + "/")):
-                return CANARY + text[len(prefix) :].lstrip("/")
-        if text == self.root or text.startswith(self.root + "/"):
-            text = text[len(self.root) :].lstrip("/")
-        parts: list[str] = []
-        for part in PurePosixPath(text).parts:
-            if part == "..":
-                if not parts:
-                    return OUTSIDE + text
-                parts.pop()
-            else:
-                parts.append(part)
-        if parts and parts[0] == "/":
-            return OUTSIDE + text
-        return "/".join(parts)
+        root = normpath(self.root or "/-")
+        full = normpath(text if text.startswith("/") else f"{root}/{text}")
+        # Normalised first: `canary/../../src/a.py` is no planted defect, and `./…/canary/a.py` is one.
+        if self.has_canary and (planted := _below(normpath(self.canary), full)) is not None:
+            return CANARY + planted
+        inside = _below(root, full)
+        return OUTSIDE + text if inside is None else inside
 
     def finding(
         self,
@@ -130,7 +118,7 @@ class Job:
         """A finding of this job's tool, its text made safe to show; `more` are further fields of `Finding`."""
         locations = more.pop("locations", None)
         if locations is None:
-            place = Location(path=self.path(path), line=line or None, column=column or None)
+            place = Location(path=self.path(path), line=position(line), column=position(column))
             locations = (place,) if path else ()
         if "snippet" in more:
             more["snippet"] = clean(more["snippet"], limit=2000)
@@ -142,6 +130,19 @@ class Job:
             locations=locations,
             **more,
         )
+
+
+def position(number: int | None) -> int | None:
+    """`number` where it can be a line or column; tools report 0, -1 and nonsense for "somewhere"."""
+    return number if number is not None and 0 < number < 1 << 31 else None
+
+
+def _below(folder: str, path: str) -> str | None:
+    """`path` relative to `folder`, empty for the folder itself, None outside it. Both are normalised."""
+    if path == folder:
+        return ""
+    prefix = folder.rstrip("/") + "/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
