@@ -1,0 +1,1 @@
+"""Device-emulation fuzzing: an engine of its own process, started as `python -m secdl.fuzz … --out FILE`."""

@@ -1,0 +1,304 @@
+"""One device fuzzed: sessions of operations, the stops they met, and what is left of each after triage.
+
+The seat for other engines: a campaign needs a `Layout`, batches from a `Generator`, and a `Vm` that runs them. An
+engine that is guided by coverage brings its own generator and transport, and leaves triage and reports as they are.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from secdl.fuzz import discovery, qtest, reproducer
+from secdl.fuzz.devices import DeviceModel
+from secdl.fuzz.generator import Generator, Layout
+from secdl.fuzz.minimise import REPLAYS, minimise
+from secdl.fuzz.triage import Crash, classify
+from secdl.fuzz.vm import WATCHDOG_S, NotStarted, Stop, StopKind, Stopped, Target, Vm
+from secdl.model.errors import SecdlError
+from secdl.model.finding import Level
+
+SESSION = 20_000
+# A device that stops after every few operations is found out soon; more of the same teaches nothing.
+MOST_STOPS = 40
+_TRIAGED_A_KIND = 3
+_HANG_REPLAYS = 24
+_HANG_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlan:
+    """What to do with one device. `machine` is the target without it; `deadline` a moment of the monotonic
+    clock, and only a watchdog; `replays` bounds the minimising of one stop."""
+
+    device: str
+    machine: Target
+    model: DeviceModel
+    operations: int
+    seed: int
+    binary_sha256: str = ""
+    version: str = ""
+    deadline: float = float("inf")
+    watchdog_s: float = WATCHDOG_S
+    attempts: int = reproducer.ATTEMPTS
+    replays: int = REPLAYS
+
+    @property
+    def target(self) -> Target:
+        """The machine with the device."""
+        return replace(self.machine, argv=(*self.machine.argv, *self.model.argv))
+
+
+class BarSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of the device and how much of it answers."""
+
+    name: str
+    io: bool
+    addr: int
+    size: int
+    live: int
+
+
+class CrashFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One crash state. `count` is how often the campaign met it; `script` the reproducer's file name."""
+
+    rule: str
+    level: Level
+    title: str
+    state: tuple[str, ...]
+    cwe: tuple[str, ...]
+    count: int
+    reproduced: int
+    attempts: int
+    operations: int
+    script: str
+    last: str = ""
+
+
+class DeviceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to one device. `operations` were answered with OK, of `planned`; `fault` says in one line why it
+    was not done whole, and is empty where it was."""
+
+    device: str
+    about: str = ""
+    started: bool = False
+    fault: str = ""
+    planned: int = 0
+    operations: int = 0
+    refused: int = 0
+    probe_operations: int = 0
+    sessions: int = 0
+    stops: int = 0
+    seconds: float = 0.0
+    triage_seconds: float = 0.0
+    operations_per_s: float = 0.0
+    registers_live: int = 0
+    registers_touched: int = 0
+    stream_sha256: str = ""
+    pci: tuple[str, ...] = ()
+    bars: tuple[BarSeen, ...] = ()
+    crashes: tuple[CrashFound, ...] = ()
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Incident:
+    """A stop as it was met: everything that its process had been sent."""
+
+    stop: Stop
+    crash: Crash
+    base: tuple[str, ...]
+    lines: tuple[str, ...]
+    session: int
+
+
+def fuzz_device(plan: DevicePlan, *, folder: Path, out: Path) -> DeviceResult:
+    """Fuzzes one device; reproducers go to `out`, temporary files to `folder`. Faults are in the result."""
+    began = time.monotonic()
+    empty = DeviceResult(device=plan.device, about=plan.model.about, planned=plan.operations, argv=plan.target.argv)
+    try:
+        campaign = _Campaign(plan, folder)
+    except (SecdlError, Stopped) as error:
+        return msgspec.structs.replace(empty, fault=str(error), seconds=time.monotonic() - began)
+    fault = campaign.run()
+    seconds = time.monotonic() - began
+    crashes = _triage(campaign, out)
+    layout = campaign.layout
+    bars = (
+        BarSeen(name=region.name, io=region.io, addr=region.addr, size=region.size, live=len(region.live))
+        for region in layout.regions
+    )
+    return msgspec.structs.replace(
+        empty,
+        started=True,
+        fault=fault,
+        operations=campaign.operations,
+        refused=campaign.refused,
+        probe_operations=campaign.probed,
+        sessions=campaign.sessions,
+        stops=campaign.stops.total(),
+        seconds=round(seconds, 3),
+        operations_per_s=round(campaign.operations / max(seconds, 1e-3), 1),
+        registers_live=sum(len(region.live) for region in layout.regions),
+        registers_touched=len(campaign.generator.touched),
+        stream_sha256=campaign.stream.hexdigest(),
+        pci=tuple(f"{function.address} {function.id}" for function in layout.functions),
+        bars=tuple(bars),
+        triage_seconds=round(time.monotonic() - began - seconds, 3),
+        crashes=crashes,
+    )
+
+
+class _Campaign:
+    """State of one device's campaign."""
+
+    def __init__(self, plan: DevicePlan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+        self.operations = self.refused = self.probed = self.sessions = 0
+        self.stream = sha256()
+        self.stops: Counter[tuple[str, ...]] = Counter()
+        self.incidents: list[_Incident] = []
+        self.layout = self._look()
+        self.generator = Generator(self.layout, seed=plan.seed, device=plan.device)
+
+    def run(self) -> str:
+        """Sends the planned operations; gives the fault that ended it early, or nothing."""
+        sent = 0
+        while sent < self.plan.operations:
+            if self.stops.total() >= MOST_STOPS:
+                return ""
+            if time.monotonic() > self.plan.deadline:
+                return f"{self.operations:,} of {self.plan.operations:,} operations before the deadline"
+            size = min(SESSION, self.plan.operations - sent)
+            try:
+                self._session(self.sessions, size)
+            except (NotStarted, qtest.NotQtest, Stopped) as error:
+                return f"session {self.sessions}: {error}"
+            sent += size
+            self.sessions += 1
+        return "" if self.operations else "no operation was answered"
+
+    def _look(self) -> Layout:
+        builtin = discovery.addresses(self.plan.machine, self.folder)
+        with Vm(self.plan.target, folder=self.folder) as vm:
+            layout = discovery.survey(vm, self.plan.model, builtin=builtin)
+        with Vm(self.plan.target, folder=self.folder) as vm:
+            vm.ask(layout.base() or ("inl 0xcf8",))
+            try:
+                layout, self.probed = discovery.probe(vm, layout)
+            except Stopped as stopped:
+                # Reading and writing each register once is fuzzing too.
+                self._met(stopped.stop, layout.base(), (), stopped.lines, session=-1)
+        return layout
+
+    def _session(self, index: int, size: int) -> None:
+        sent: list[str] = []
+        base = self.layout.base() or ("inl 0xcf8",)
+        with Vm(self.plan.target, folder=self.folder) as vm:
+            vm.ask(base)
+            for lines in self.generator.session(index, size):
+                batch = vm.run(lines, watchdog_s=self.plan.watchdog_s)
+                good = qtest.succeeded(batch.replies)
+                self.operations += good
+                self.refused += len(batch.replies) - good
+                if batch.stop is not None:
+                    self._met(batch.stop, base, tuple(sent), tuple(lines), session=index)
+                    return
+                self.stream.update("\n".join(lines).encode())
+                sent += lines
+            stop = reproducer.settle(vm, watchdog_s=self.plan.watchdog_s).stop
+            if stop is not None:
+                self._met(stop, base, tuple(sent), (), session=index)
+
+    def _met(
+        self, stop: Stop, base: tuple[str, ...], before: tuple[str, ...], last: tuple[str, ...], *, session: int
+    ) -> None:
+        crash = classify(stop)
+        self.stops[crash.state] += 1
+        if self.stops[crash.state] <= _TRIAGED_A_KIND:
+            # Commands after the one that got no answer were never read.
+            lines = before + last[: stop.answered + 1]
+            self.incidents.append(_Incident(stop=stop, crash=crash, base=base, lines=lines, session=session))
+
+
+def _triage(campaign: _Campaign, out: Path) -> tuple[CrashFound, ...]:
+    found: dict[tuple[str, ...], CrashFound] = {}
+    for incident in campaign.incidents:
+        # The same words again: one reproducer is enough. A bare signal may be several bugs.
+        crash = incident.crash
+        if crash.state in found and not _vague(crash):
+            continue
+        result = _reproduce(campaign, incident, out)
+        if result.state not in found:
+            found[result.state] = result
+    return tuple(found[state] for state in sorted(found))
+
+
+def _vague(crash: Crash) -> bool:
+    return crash.state[-1].startswith("SIG") or crash.rule == "fuzz.hang"
+
+
+def _reproduce(campaign: _Campaign, incident: _Incident, out: Path) -> CrashFound:
+    plan, layout = campaign.plan, campaign.layout
+    hang = incident.stop.kind is StopKind.HANG
+    watchdog_s = min(plan.watchdog_s, 2.0) if hang else plan.watchdog_s
+    full = incident.base + incident.lines
+
+    def stops(step: bool) -> Callable[[tuple[str, ...]], bool]:
+        def ask(lines: tuple[str, ...]) -> bool:
+            stop = reproducer.replay(lines, plan.target, folder=campaign.folder, step=step, watchdog_s=watchdog_s)
+            return stop is not None and classify(stop).state == incident.crash.state
+
+        return ask
+
+    step = not stops(False)(full) and len(full) <= SESSION and stops(True)(full[-SESSION:])
+    test = stops(step)
+    lines = full
+    attempts = min(_HANG_ATTEMPTS, plan.attempts) if hang else plan.attempts
+    if test(full):
+        # The base state stays: without it a script reads nothing, and QEMU would only be asked more often.
+        tail = minimise(
+            incident.lines,
+            lambda part: time.monotonic() < plan.deadline and test(incident.base + part),
+            replays=min(_HANG_REPLAYS, plan.replays) if hang else plan.replays,
+        )
+        lines = incident.base + tail
+    reproduced = sum(test(lines) for _ in range(attempts))
+    crash = incident.crash
+    last = layout.place(lines[-1])
+    state = (*crash.state, last) if _vague(crash) and reproduced else crash.state
+    known = reproducer.Reproducer(
+        device=plan.device,
+        rule=crash.rule,
+        state=state,
+        title=crash.title,
+        argv=plan.target.argv,
+        binary_sha256=plan.binary_sha256,
+        version=plan.version,
+        seed=plan.seed,
+        session=incident.session,
+        operations=len(lines),
+        full_operations=len(full),
+        reproduced=reproduced,
+        attempts=attempts,
+        step=step,
+        stderr=incident.stop.stderr[-8000:],
+    )
+    script = reproducer.write(out, lines, full, known)
+    return CrashFound(
+        rule=crash.rule,
+        level=crash.level if reproduced else Level.LOW,
+        title=crash.title,
+        state=state,
+        cwe=crash.cwe,
+        count=campaign.stops[crash.state],
+        reproduced=reproduced,
+        attempts=attempts,
+        operations=len(lines),
+        script=script.name,
+        last=last,
+    )

@@ -1,0 +1,91 @@
+"""What a target looks like to a guest: its functions, its windows, and which registers in them answer."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from secdl.fuzz import pci, qtest
+from secdl.fuzz.devices import DeviceModel
+from secdl.fuzz.generator import Layout, Region
+from secdl.fuzz.vm import Target, Vm
+from secdl.model.errors import ToolFailed
+
+_PROBED_BYTES = 0x8000
+_LIVE_A_REGION = 384
+_LIVE_A_PAGE = 96
+_CHUNK = 256
+
+
+def addresses(machine: Target, folder: Path) -> frozenset[str]:
+    """Addresses of the functions that a machine has before a device is added."""
+    with Vm(machine, folder=folder) as vm:
+        return frozenset(function.address for function in pci.scan(vm))
+
+
+def survey(vm: Vm, model: DeviceModel, *, builtin: frozenset[str]) -> Layout:
+    """The layout of the device in `vm`: what is there beyond `builtin`, placed and switched on.
+
+    Raises `ToolFailed` where there is nothing that a guest could reach.
+    """
+    functions = tuple(function for function in pci.scan(vm) if function.address not in builtin)
+    functions = pci.place(functions)
+    regions = tuple(_regions(functions)) + tuple(
+        Region(name=port.name, io=True, addr=port.addr, size=port.size) for port in model.ports
+    )
+    if not regions:
+        raise ToolFailed(
+            "no PCI function with windows and no known ports", hint="describe its ports in the device data"
+        )
+    vm.ask(pci.setup(functions) or ("inl 0xcf8",))
+    return Layout(functions=functions, regions=regions, model=model)
+
+
+def probe(vm: Vm, layout: Layout) -> tuple[Layout, int]:
+    """`layout` with the registers that answer, and the number of operations this took.
+
+    A register is live when it does not read as zero or all ones, or when what is written to it changes what is read.
+    Raises `Stopped` where the target stops.
+    """
+    regions, operations = [], 0
+    for region in layout.regions:
+        offsets = range(0, min(region.size, _PROBED_BYTES), 4 if region.size >= 4 else 1)
+        live: list[int] = []
+        for start in range(0, len(offsets), _CHUNK):
+            chunk = offsets[start : start + _CHUNK]
+            lines = [line for offset in chunk for line in _questions(region, offset)]
+            replies = vm.ask(lines)
+            operations += qtest.succeeded(replies)
+            live += (offset for n, offset in enumerate(chunk) if _answers(replies[4 * n : 4 * n + 4]))
+        regions.append(Region(name=region.name, io=region.io, addr=region.addr, size=region.size, live=_thin(live)))
+    return Layout(functions=layout.functions, regions=tuple(regions), model=layout.model), operations
+
+
+def _regions(functions: Sequence[pci.Function]) -> Iterator[Region]:
+    for n, function in enumerate(functions):
+        for bar in function.bars:
+            if bar.addr is not None:
+                name = f"bar{bar.index}" if n == 0 else f"f{n}.bar{bar.index}"
+                yield Region(name=name, io=bar.io, addr=bar.addr, size=bar.size)
+
+
+def _questions(region: Region, offset: int) -> tuple[str, str, str, str]:
+    wide = region.size >= 4
+    read, write = (("inl", "outl") if wide else ("inb", "outb")) if region.io else ("readl", "writel")
+    addr = f"{region.addr + offset:#x}"
+    ones = "0xffffffff" if wide else "0xff"
+    return f"{read} {addr}", f"{write} {addr} {ones}", f"{read} {addr}", f"{write} {addr} 0x0"
+
+
+def _answers(replies: Sequence[bytes]) -> bool:
+    before, _, after, _ = replies
+    first = qtest.value(before)
+    return first not in (0, 0xFF, 0xFFFF, 0xFFFF_FFFF) or first != qtest.value(after)
+
+
+def _thin(live: Sequence[int]) -> tuple[int, ...]:
+    """At most so many of `live`, so that a frame buffer does not drown the registers beside it."""
+    pages: defaultdict[int, list[int]] = defaultdict(list)
+    for offset in live:
+        if len(pages[offset >> 12]) < _LIVE_A_PAGE:
+            pages[offset >> 12].append(offset)
+    return tuple(sorted(offset for page in pages.values() for offset in page))[:_LIVE_A_REGION]

@@ -1,0 +1,93 @@
+import msgspec
+import pytest
+
+from secdl.model import sarif
+from secdl.model.config import Config, Fuzz, ProductTable
+from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Work
+from secdl.model.finding import Finding, Level, Location
+from secdl.model.tool import Job, Stage
+from secdl.tools.fuzz import TOOL, Settings
+
+FUZZ = Fuzz(name="qemu", devices=("e1000", "nvme"), operations=500, seed=7)
+CONFIG = Config(product=ProductTable(name="p", version="1"), fuzz=(FUZZ,))
+
+
+def _job(**settings: object) -> Job:
+    (subject,) = TOOL.subjects(CONFIG)
+    return Job(
+        name="fuzz@qemu",
+        tool="fuzz",
+        stage=Stage.FUZZ,
+        subject="qemu",
+        root="/r",
+        folder="/r/e",
+        output=TOOL.output,
+        settings={**subject.settings, **settings},
+        programs={"qemu-system-x86": "/usr/bin/qemu-system-x86_64"},
+        timeout_s=100.0,
+        has_canary=True,
+        engine=True,
+    )
+
+
+def test_one_job_per_fuzz_table_and_none_without() -> None:
+    assert [subject.name for subject in TOOL.subjects(CONFIG)] == ["qemu"]
+    assert TOOL.subjects(msgspec.structs.replace(CONFIG, fuzz=())) == ()
+
+
+def test_argv_names_everything_that_decides_the_run() -> None:
+    assert TOOL.argv(_job()) == (
+        *("--name", "qemu", "--binary", "/usr/bin/qemu-system-x86_64", "--machine", "q35"),
+        *("--operations", "500", "--seed", "7", "--jobs", "2", "--deadline", "75", "--out", "/r/e/out.sarif"),
+        *("--", "e1000", "nvme"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "used"),
+    [
+        ("build/qemu-system-x86_64", "/r/build/qemu-system-x86_64"),
+        ("/opt/qemu", "/opt/qemu"),
+        ("qemu-system-x86_64", "/usr/bin/qemu-system-x86_64"),
+        ("qemu-system-aarch64", "qemu-system-aarch64"),
+    ],
+)
+def test_a_binary_given_as_a_path_wins(named: str, used: str) -> None:
+    words = TOOL.argv(_job(binary=named))
+    assert words[words.index("--binary") + 1] == used
+
+
+def test_jobs_come_from_the_settings_and_other_keys_do_no_harm() -> None:
+    words = TOOL.argv(_job(jobs=4, path="/x"))
+    assert words[words.index("--jobs") + 1] == "4"
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"jobs": 0}, Settings)
+
+
+def test_a_report_reads_back_to_its_findings_and_its_work() -> None:
+    planted = Finding(
+        tool="fuzz",
+        rule="fuzz.abort",
+        level=Level.MEDIUM,
+        message="m",
+        locations=(Location(path="canary:canary-abort"),),
+    )
+    real = msgspec.structs.replace(planted, locations=(Location(path="device:e1000"),), cwe=("CWE-617",))
+    work = Work(read={"devices": 1, "operations": 500}, unread=("device:nvme: did not start",))
+    raw = sarif.document([sarif.run_of("fuzz", "7.2", [planted, real], work=work)])
+    assert [finding.path for finding in TOOL.parse(raw, _job())] == ["canary:canary-abort", "device:e1000"]
+    assert TOOL.work(raw, _job()) == work
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"{}", b'{"version":"2.1.0","runs":[]}'])
+def test_what_is_no_whole_report_is_malformed(raw: bytes) -> None:
+    with pytest.raises(MalformedOutput):
+        list(TOOL.parse(raw, _job()))
+    with pytest.raises(MalformedOutput):
+        TOOL.work(raw, _job())
+
+
+def test_every_rule_says_what_a_guest_gains() -> None:
+    assert {rule.id for rule in TOOL.rules()} >= set(TOOL.canary.expects if TOOL.canary else ())
+    assert all(rule.gain and rule.help and rule.fix for rule in TOOL.rules())
