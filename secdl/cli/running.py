@@ -13,7 +13,8 @@ import click
 from secdl.cli.progress import progress
 from secdl.cli.verdict import print_verdict
 from secdl.model.evidence import Outcome
-from secdl.pipeline import judge_run, prepare, report_run, scan_run
+from secdl.model.plan import Plan
+from secdl.pipeline import debian_lacking, judge_run, prepare, report_run, scan_run
 from secdl.pipeline.plan import Options
 from secdl.run.process import Cancel
 from secdl.run.toolchain import Toolchain
@@ -37,6 +38,14 @@ def run_pipeline(options: Options, *, judge: bool) -> int:
     print_verdict(verdict, report=written.get("html"))
     click.echo(str(run.path))
     return verdict.verdict.exit_status
+
+
+def _ask(plan: Plan, options: Options, toolchain: Toolchain) -> bool:
+    """Whether Debian packages may be installed: a terminal is asked once, anything else is not."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    lacking = debian_lacking(plan, options, toolchain)
+    return bool(lacking) and click.confirm(f"Install the Debian packages {', '.join(lacking)}?", err=True)
 
 
 @contextmanager

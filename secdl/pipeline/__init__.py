@@ -9,6 +9,7 @@ from secdl.advisories import folder_in_use
 from secdl.model import codec
 from secdl.model.config import load_config
 from secdl.model.plan import Plan
+from secdl.model.tool import Tool
 from secdl.model.verdict import Verdict
 from secdl.pipeline import baselines
 from secdl.pipeline.inputs import INTERRUPTED, POLICY, copy_inputs, copy_waivers, read
@@ -21,7 +22,7 @@ from secdl.run.process import Cancel
 from secdl.run.store import RunFolder
 from secdl.run.toolchain import Toolchain
 
-__all__ = ["Options", "judge_run", "prepare", "read_record", "report_run", "scan_run"]
+__all__ = ["Options", "debian_lacking", "judge_run", "prepare", "read_record", "report_run", "scan_run"]
 
 
 def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, Plan]:
@@ -44,19 +45,12 @@ def scan_run(
     run: RunFolder, plan: Plan, options: Options, *, toolchain: Toolchain, progress: Progress, cancel: Cancel
 ) -> None:
     """Runs the plan's tools; what they leave is their evidence. A cancelled run says so in its inputs."""
-    config = load_config(options.config)
-    tools = tools_of(config)
-    tables = tool_tables(config, tools, where=str(options.config))
-    root = Path(plan.root)
+    tools, programs = _programs(plan, options, toolchain)
     Scan(
         plan=plan,
         run=run,
-        tools={tool.name: tool for tool in tools},
-        programs=Programs(
-            toolchain,
-            overrides={name: root / table.path for name, table in tables.items() if table.path},
-            version=plan.secdl,
-        ),
+        tools=tools,
+        programs=programs,
         toolchain=toolchain,
         system=options.install,
         advisories=folder_in_use(os.environ),
@@ -66,6 +60,14 @@ def scan_run(
     )()
     if cancel.reason:
         run.write(INTERRUPTED, cancel.reason.encode() + b"\n")
+
+
+def debian_lacking(plan: Plan, options: Options, toolchain: Toolchain) -> tuple[str, ...]:
+    """Debian packages that the plan needs and this machine lacks."""
+    tools, programs = _programs(plan, options, toolchain)
+    lacking = programs.lacking(tools[job.tool] for job in plan.jobs if not job.skip)
+    entries = (toolchain.lock.entry(name).debian for name in lacking)
+    return tuple(entry.package for entry in entries if entry is not None)
 
 
 def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: str = "", waivers: str = "") -> Verdict:
@@ -90,3 +92,11 @@ def report_run(run: RunFolder) -> dict[str, Path]:
         run.write(f"report/{name}", FORMATS[kind](record))
         written[kind] = run.path / "report" / name
     return written
+
+
+def _programs(plan: Plan, options: Options, toolchain: Toolchain) -> tuple[dict[str, Tool], Programs]:
+    config = load_config(options.config)
+    tools = tools_of(config)
+    tables = tool_tables(config, tools, where=str(options.config))
+    overrides = {name: Path(plan.root) / table.path for name, table in tables.items() if table.path}
+    return {tool.name: tool for tool in tools}, Programs(toolchain, overrides=overrides, version=plan.secdl)
