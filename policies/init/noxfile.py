@@ -1,2 +1,0 @@
-# Sessions of secdl: secure, sast, deps, images, threatmodel, fuzz, gate.
-from secdl.sessions import *  # noqa: F403

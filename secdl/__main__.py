@@ -1,5 +1,0 @@
-"""`python -m secdl`."""
-
-from secdl.cli.main import run
-
-run()
