@@ -86,13 +86,14 @@ def of_run(
     )
 
 
-def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str]) -> Baseline:
+def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset()) -> Baseline:
     """The baseline that a SARIF file (`raw`) makes, secdl's own report or a foreign one.
 
     `tools` are those of the run that is judged: a driver is taken for the import of that name where there is one, else
-    for the tool of that name. Raises `MalformedOutput` where the file cannot be read or holds a run that failed.
+    for the tool of that name. A run that failed knows what it lists, which can only make more findings new. Raises
+    `MalformedOutput` where the file is not SARIF.
     """
-    runs = sarif.read(raw, where=name).runs
+    runs = sarif.scan(raw, where=name).runs
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
     return Baseline(
         name=name,

@@ -186,7 +186,7 @@ def _reason(kind: ReasonKind, evidence: Evidence, why: str) -> Reason:
 
 
 def _must(evidence: Evidence, required: set[str], *, plan: Plan, strict: bool) -> bool:
-    if plan.imports and evidence.origin is Origin.IMPORT:
+    if plan.imports and evidence.tool.startswith(IMPORT_PREFIX):
         return True
     return strict and evidence.tool in required
 

@@ -108,7 +108,8 @@ def maintainers(text: str) -> Owners:
         for key, pattern in fields:
             if key != "F" or len(_STARS.findall(pattern)) > _MAX_STARS:
                 continue
-            rank = (pattern.count("/"), len(_WILD.split(pattern, maxsplit=1)[0]), -len(entries))
+            # A file's pattern is deeper than that of the folder it lies in.
+            rank = (pattern.rstrip("/").count("/"), len(_WILD.split(pattern, maxsplit=1)[0]), -len(entries))
             entry = _Entry(rank=rank, regex=_maintainers_regex(pattern), owner=owner, excludes=excludes)
             entries.append((_literal_folder(pattern), entry))
     return Owners(entries)

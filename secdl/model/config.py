@@ -107,10 +107,12 @@ class SarifTool(_Table, frozen=True):
 
 
 class Gate(_Table, frozen=True):
-    """`[gate]`: where policy and waivers lie; the packaged policy where `policy` is empty."""
+    """`[gate]`: where policy and waivers lie (the packaged policy where `policy` is empty), and the findings that were
+    there on the day of adoption: the baseline of every run that is given no other."""
 
     policy: str = ""
     waivers: str = ""
+    debt: str = ""
 
 
 class Profile(_Table, frozen=True):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CANARY = "canary:"
 """Path prefix of a result in the planted defects."""
+CANARY_PACKAGE = "secdl-canary"
+"""Name of the package that canaries of dependency scanners pin; nobody publishes it, and no report lists it."""
 OUTSIDE = "outside:"
 """Path prefix of a result outside the checkout: shown, never opened."""
 _NAMED = ("image:", "device:", "package:", "model:", OUTSIDE)

@@ -1,1 +1,102 @@
 """configuration → plan → tools → evidence → findings → policy → verdict → report."""
+
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from secdl.advisories import folder_in_use
+from secdl.model import codec
+from secdl.model.config import load_config
+from secdl.model.plan import Plan
+from secdl.model.tool import Tool
+from secdl.model.verdict import Verdict
+from secdl.pipeline import baselines
+from secdl.pipeline.inputs import INTERRUPTED, POLICY, copy_inputs, copy_waivers, read
+from secdl.pipeline.judge import judge_folder, read_record, store
+from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
+from secdl.pipeline.programs import Programs
+from secdl.pipeline.scan import Progress, Scan
+from secdl.report import FILES, FORMATS
+from secdl.run.process import Cancel
+from secdl.run.store import RunFolder
+from secdl.run.toolchain import Toolchain
+
+__all__ = ["Options", "debian_lacking", "judge_run", "prepare", "read_record", "report_run", "scan_run"]
+
+
+def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, Plan]:
+    """Reads configuration, writes plan and inputs into a fresh run folder; raises `ConfigError` before it is made."""
+    config = load_config(options.config)
+    root = options.config.resolve().parent
+    plan = make_plan(config, options, run="", now=now)
+    named = options.baseline or config.gate.debt
+    baseline = baselines.find(named, root, today=now.date()) if named else None
+    run = RunFolder.create(root / ".secdl" / "runs", now=now, token=token)
+    copy_inputs(run, root, config, config_path=options.config, policy=options.policy, waivers=options.waivers)
+    if baseline is not None:
+        baselines.copy(run, baseline)
+    plan = replace(plan, run=run.id)
+    run.write("plan.json", codec.encode(plan))
+    return run, plan
+
+
+def scan_run(
+    run: RunFolder, plan: Plan, options: Options, *, toolchain: Toolchain, progress: Progress, cancel: Cancel
+) -> None:
+    """Runs the plan's tools; what they leave is their evidence. A cancelled run says so in its inputs."""
+    tools, programs = _programs(plan, options, toolchain)
+    Scan(
+        plan=plan,
+        run=run,
+        tools=tools,
+        programs=programs,
+        toolchain=toolchain,
+        system=options.install,
+        advisories=folder_in_use(os.environ),
+        progress=progress,
+        cancel=cancel,
+        workers=options.workers or len(os.sched_getaffinity(0)),
+    )()
+    if cancel.reason:
+        run.write(INTERRUPTED, cancel.reason.encode() + b"\n")
+
+
+def debian_lacking(plan: Plan, options: Options, toolchain: Toolchain) -> tuple[str, ...]:
+    """Debian packages that the plan needs and this machine lacks."""
+    tools, programs = _programs(plan, options, toolchain)
+    lacking = programs.lacking(tools[job.tool] for job in plan.jobs if not job.skip)
+    entries = (toolchain.lock.entry(name).debian for name in lacking)
+    return tuple(entry.package for entry in entries if entry is not None)
+
+
+def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: str = "", waivers: str = "") -> Verdict:
+    """Judges a run again after copying in what the options name; writes and seals findings and verdict."""
+    here = Path.cwd()
+    if baseline:
+        baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date()))
+    if policy:
+        run.write(POLICY, read(here / policy))
+    if waivers:
+        copy_waivers(run, here, waivers)
+    judgement = judge_folder(run, profile=profile)
+    store(run, judgement)
+    return judgement.verdict
+
+
+def report_run(run: RunFolder) -> dict[str, Path]:
+    """Writes every report of a judged run below its report/; gives the paths by format."""
+    record = read_record(run)
+    written = {}
+    for kind, name in FILES.items():
+        run.write(f"report/{name}", FORMATS[kind](record))
+        written[kind] = run.path / "report" / name
+    return written
+
+
+def _programs(plan: Plan, options: Options, toolchain: Toolchain) -> tuple[dict[str, Tool], Programs]:
+    config = load_config(options.config)
+    tools = tools_of(config)
+    tables = tool_tables(config, tools, where=str(options.config))
+    overrides = {name: Path(plan.root) / table.path for name, table in tables.items() if table.path}
+    return {tool.name: tool for tool in tools}, Programs(toolchain, overrides=overrides, version=plan.secdl)

@@ -20,7 +20,6 @@ from secdl.model import codec
 from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.plan import Plan
-from secdl.model.tool import Job
 
 SUMS = "SHA256SUMS"
 MARK = "evidence.json"
@@ -131,9 +130,13 @@ class RunFolder:
         """Writes a job's commit mark; until then the job is MISSING."""
         self.write(f"evidence/{evidence.job}/{MARK}", codec.encode(evidence))
 
-    def evidence(self, job: Job) -> Evidence | None:
+    def jobs(self) -> tuple[str, ...]:
+        """Names of the jobs that left their mark, sorted."""
+        return tuple(sorted(path.parent.name for path in (self.path / "evidence").glob(f"*/{MARK}")))
+
+    def evidence(self, job: str) -> Evidence | None:
         """The job's evidence; None without its mark. A mark that cannot be read raises `MalformedOutput`."""
-        path = self.evidence_folder(job.name) / MARK
+        path = self.evidence_folder(job) / MARK
         return codec.load(path, Evidence) if path.exists() else None
 
     def altered(self, evidence: Evidence) -> tuple[str, ...]:

@@ -179,10 +179,15 @@ def test_suppressed_results_of_a_foreign_file_are_not_known(run):
     assert judgement.findings[0].status is Status.NEW
 
 
-def test_baseline_of_a_run_that_failed_is_refused():
-    raw = document("bandit", [], invocations=[{"executionSuccessful": False}])
-    with pytest.raises(MalformedOutput, match="executionSuccessful"):
-        base.of_sarif("old", raw, tools=set())
+def test_run_that_failed_in_a_baseline_knows_what_it_lists(run):
+    raw = document("bandit", [finding()], invocations=[{"executionSuccessful": False}])
+    judgement = run(finding(), finding(rule="B9"), baseline=base.of_sarif("old", raw, tools=set(STAGE)))
+    assert [each.status for each in judgement.findings] == [Status.UNCHANGED, Status.NEW]
+
+
+def test_file_that_is_no_sarif_is_no_baseline():
+    with pytest.raises(MalformedOutput, match="old"):
+        base.of_sarif("old", b"{}")
 
 
 def test_absent_findings_come_last_and_sorted(run):

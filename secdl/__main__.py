@@ -1,0 +1,5 @@
+"""`python -m secdl`."""
+
+from secdl.cli.main import run
+
+run()

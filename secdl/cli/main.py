@@ -1,0 +1,98 @@
+"""The entry point: picks the command, and turns every error into one line and an exit status."""
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from secdl import __version__
+from secdl.model.errors import SecdlError
+from secdl.model.text import one_line
+
+COMMANDS = {
+    "secure": "secure",
+    "scan": "scan",
+    "gate": "gate",
+    "report": "report",
+    "import": "import_",
+    "init": "init",
+    "doctor": "doctor",
+    "tools": "tools",
+    "db": "db",
+    "threat": "threat",
+    "fuzz": "fuzz",
+    "waiver": "waiver",
+    "explain": "explain",
+    "schema": "schema",
+}
+BUG = 4
+
+
+class Lazy(click.Group):
+    """Loads a command's module when the command is used, so that none pays for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command `cmd_name`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"secdl.cli.{COMMANDS[cmd_name]}")
+        command = module.command
+        assert isinstance(command, click.Command)  # noqa: S101 - a fault in secdl itself
+        return command
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="secdl")
+def cli() -> None:
+    """The release gate for KVM/QEMU hypervisors: every check runs, proves that it ran, and becomes one verdict.
+
+    Exit status: 0 PASS or PARTIAL, 1 FAIL, 2 usage or configuration, 3 INCOMPLETE, 4 a bug in secdl.
+    """
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits."""
+    sys.exit(main(sys.argv[1:] if arguments is None else arguments))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; gives the exit status."""
+    try:
+        status = cli.main(arguments, prog_name="secdl", standalone_mode=False)
+    except click.exceptions.Abort:
+        complain("interrupted")
+        return 3
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except SecdlError as error:
+        complain(str(error))
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output went away; the devnull keeps Python's own flush at exit quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        complain(f"bug in secdl: {type(error).__name__}: {error}; please report it with {_keep(error)}")
+        return BUG
+    return status if isinstance(status, int) else 0
+
+
+def complain(text: str) -> None:
+    """One line for a person, on standard error."""
+    click.echo(f"secdl: {one_line(text, limit=2000)}", err=True)
+
+
+def _keep(error: Exception) -> Path:
+    """Writes the traceback to a file; gives its path."""
+    with tempfile.NamedTemporaryFile("w", prefix="secdl-bug-", suffix=".txt", delete=False) as file:
+        file.write(f"secdl {__version__}\n" + "".join(traceback.format_exception(error)))
+    return Path(file.name)

@@ -1,0 +1,54 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from secdl.model.errors import ConfigError
+from secdl.model.toml import nearest
+from secdl.model.tool import Stage
+
+F = TypeVar("F", bound=Callable[..., Any])
+RUNS = Path(".secdl/runs")
+
+
+class Stages(click.ParamType[tuple[Stage, ...]]):
+    """A comma-separated list of stages."""
+
+    name = "STAGE,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Stage, ...]:
+        """The stages named in `value`."""
+        return stages_of(value.split(",")) if isinstance(value, str) else tuple(value)
+
+
+def stages_of(names: list[str]) -> tuple[Stage, ...]:
+    """The stages of these names. Raises `ConfigError` with the nearest right word."""
+    known = tuple(stage.value for stage in Stage)
+    for name in names:
+        if name.strip() not in known:
+            raise ConfigError(f"unknown stage {name.strip()!r}", hint=nearest(name.strip(), known))
+    return tuple(Stage(name.strip()) for name in names)
+
+
+config_option = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    default=Path("secdl.toml"),
+    show_default=True,
+    help="What this repository checks.",
+)
+profile_option = click.option("--profile", default="dev", show_default=True, help="dev, merge, release, or your own.")
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1, 256), default=None, metavar="N", help="Tools at once.  [default: cores]"
+)
+install_option = click.option("--install", is_flag=True, help="Allow Debian packages to be installed (root or sudo).")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+
+
+def runs_of(config: Path) -> Path:
+    """The folder of runs beside a configuration file."""
+    return config.resolve().parent / RUNS

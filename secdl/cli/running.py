@@ -1,0 +1,64 @@
+"""What `secure` and `scan` share: a run from its plan to its last line, ended cleanly by Ctrl-C and SIGTERM."""
+
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+
+import click
+
+from secdl.cli.progress import progress
+from secdl.cli.verdict import print_verdict
+from secdl.model.evidence import Outcome
+from secdl.model.plan import Plan
+from secdl.pipeline import debian_lacking, judge_run, prepare, report_run, scan_run
+from secdl.pipeline.plan import Options
+from secdl.run.process import Cancel
+from secdl.run.toolchain import Toolchain
+
+
+def run_pipeline(options: Options, *, judge: bool) -> int:
+    """Runs the pipeline, printing as it goes; gives the exit status."""
+    run, plan = prepare(options, now=datetime.now(UTC).replace(microsecond=0), token=secrets.token_hex(4))
+    cancel = Cancel()
+    toolchain = Toolchain()
+    with _signals(cancel), progress(sys.stderr, plan) as shown:
+        scan_run(run, plan, options, toolchain=toolchain, progress=shown, cancel=cancel)
+    if not judge:
+        click.echo(str(run.path))
+        done = [run.evidence(job.name) for job in plan.jobs]
+        whole = all(one is not None and one.outcome in (Outcome.OK, Outcome.SKIPPED) for one in done)
+        return 0 if whole and not cancel.reason else 3
+    verdict = judge_run(run)
+    written = report_run(run)
+    run.finish()
+    print_verdict(verdict, report=written.get("html"))
+    click.echo(str(run.path))
+    return verdict.verdict.exit_status
+
+
+def _ask(plan: Plan, options: Options, toolchain: Toolchain) -> bool:
+    """Whether Debian packages may be installed: a terminal is asked once, anything else is not."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    lacking = debian_lacking(plan, options, toolchain)
+    return bool(lacking) and click.confirm(f"Install the Debian packages {', '.join(lacking)}?", err=True)
+
+
+@contextmanager
+def _signals(cancel: Cancel) -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into a cancelled run; a second Ctrl-C is Python's own."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        cancel.set(signal.Signals(number).name)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

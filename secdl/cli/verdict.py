@@ -1,0 +1,37 @@
+"""A verdict in a terminal: the word, its counts, every reason."""
+
+from pathlib import Path
+
+import click
+
+from secdl.model.text import one_line
+from secdl.model.verdict import WORD_OF_KIND, Verdict, Word
+
+_STYLE = {Word.PASS: "green", Word.PARTIAL: "yellow", Word.INCOMPLETE: "magenta", Word.FAIL: "red"}
+_MOST = 40
+
+
+def print_verdict(verdict: Verdict, *, report: Path | None) -> None:
+    """Prints `verdict` for a person, on standard error; reasons that decide come first."""
+    _say("")
+    ordered = sorted(verdict.reasons, key=lambda r: (WORD_OF_KIND.get(r.kind, Word.PASS) != verdict.verdict, r.kind))
+    for reason in ordered[:_MOST]:
+        word = WORD_OF_KIND.get(reason.kind)
+        _say(f"  {(word.value if word else 'note'):<11} {one_line(reason.message, limit=300)}")
+    if len(ordered) > _MOST:
+        _say(f"  and {len(ordered) - _MOST} more reasons, all in verdict.json")
+    counts = verdict.counts
+    _say("")
+    click.secho(verdict.verdict.value, bold=True, fg=_STYLE[verdict.verdict], nl=False, err=True)
+    _say(
+        f"  profile {verdict.profile}: {counts.total} findings "
+        f"({counts.blocking} blocking, {counts.waived} waived, {counts.advising} advising), "
+        f"{sum(1 for one in verdict.evidence if one.valid)} of {len(verdict.evidence)} tool runs with valid evidence"
+    )
+    if report is not None:
+        here = Path.cwd()
+        _say(f"Report: {report.relative_to(here) if report.is_relative_to(here) else report}")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

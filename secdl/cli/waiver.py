@@ -1,0 +1,107 @@
+"""`secdl waiver`: accept a finding for a time, in writing, by two people."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from secdl.cli.options import config_option, json_option
+from secdl.gate import waivers as gate
+from secdl.model import codec
+from secdl.model.config import load_config
+from secdl.model.errors import ConfigError
+from secdl.model.policy import Waiver, load_policy, parse_waivers
+from secdl.model.shipped import shipped
+from secdl.model.text import one_line
+from secdl.run.store import write_atomic
+
+
+@click.group("waiver")
+def command() -> None:
+    """Waivers: accepted findings, each with reason, owner, approver and expiry."""
+
+
+@command.command("list")
+@config_option
+@json_option
+def list_(config: Path, as_json: bool) -> int:
+    """List every waiver. Exit status: 0."""
+    _, text = _file(config)
+    _print(parse_waivers(text, where="waivers.toml").waiver, as_json)
+    return 0
+
+
+@command.command("due")
+@config_option
+@click.option("--days", type=click.IntRange(0, 3650), default=21, show_default=True, help="How far to look ahead.")
+@json_option
+def due(config: Path, days: int, as_json: bool) -> int:
+    """List waivers that have expired or will within DAYS. Exit status: 0 none, 1 some."""
+    _, text = _file(config)
+    found = gate.due(parse_waivers(text, where="waivers.toml"), as_of=datetime.now(UTC).date(), days=days)
+    _print(found, as_json)
+    return 1 if found else 0
+
+
+@command.command("add")
+@config_option
+@click.option("--fingerprint", default="", help="The finding itself, as findings.jsonl names it.")
+@click.option("--rule", default="", metavar="TOOL:RULE", help="A rule, together with --path.")
+@click.option("--path", default="", help="Where the rule is waived.")
+@click.option("--cve", default="", help="A vulnerability, together with --purl.")
+@click.option("--purl", default="", help="The package; all its versions where it names none.")
+@click.option("--reason", required=True, help="Why this is accepted.")
+@click.option("--owner", required=True, help="Who will mend it.")
+@click.option("--approver", required=True, help="Who accepts it; not the owner.")
+@click.option("--expires", required=True, metavar="YYYY-MM-DD", help="Last day on which it holds.")
+def add(config: Path, expires: str, **fields: str) -> int:
+    """Write a waiver: by --fingerprint, by --rule and --path, or by --cve and --purl.
+
+    Exit status: 0 written, 2 where it would not be accepted.
+    """
+    path, text = _file(config)
+    today = datetime.now(UTC).date()
+    waivers = parse_waivers(text, where=str(path))
+    try:
+        waiver = Waiver(
+            id=gate.next_id(waivers, today=today), created=today, expires=date.fromisoformat(expires), **fields
+        )
+        msgspec.convert(codec.builtins(waiver), Waiver, strict=False)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ConfigError(one_line(str(error)), where="waiver add") from error
+    limits = load_policy(_policy(config)).waivers
+    if fault := gate.fault(waiver, limits=limits, today=today):
+        raise ConfigError(fault, where="waiver add", hint=f"the limits stand in {_policy(config)}")
+    write_atomic(path, gate.add(text, waiver).encode())
+    click.echo(waiver.id)
+    return 0
+
+
+def _file(config: Path) -> tuple[Path, str]:
+    loaded = load_config(config)
+    if not loaded.gate.waivers:
+        hint = 'add `waivers = "policies/waivers.toml"` under [gate]'
+        raise ConfigError("no waiver file is configured", where=str(config), hint=hint)
+    path = config.resolve().parent / loaded.gate.waivers
+    try:
+        return path, path.read_text("utf-8")
+    except FileNotFoundError:
+        return path, ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(error), where=str(path)) from error
+
+
+def _policy(config: Path) -> Path:
+    named = load_config(config).gate.policy
+    return config.resolve().parent / named if named else shipped("policies/gate.toml")
+
+
+def _print(waivers: tuple[Waiver, ...], as_json: bool) -> None:
+    if as_json:
+        click.echo(codec.encode(waivers).decode(), nl=False)
+        return
+    for waiver in waivers:
+        what = waiver.fingerprint[:16] or f"{waiver.rule} {waiver.path}".strip() or f"{waiver.cve} {waiver.purl}"
+        people = f"owner {one_line(waiver.owner)}, approver {one_line(waiver.approver) or 'nobody'}"
+        click.echo(f"{waiver.id}  until {waiver.expires}  {one_line(what)}  {people}: {one_line(waiver.reason)}")

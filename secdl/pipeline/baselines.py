@@ -1,0 +1,87 @@
+"""The baseline of a run: found by what a user names, copied into the run's inputs, read from there by the gate."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from secdl.gate import baseline as gate
+from secdl.model import codec
+from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Evidence
+from secdl.model.verdict import Verdict
+from secdl.pipeline.inputs import read as read_file
+from secdl.run.store import RunFolder
+from secdl.tools import builtin_tools
+
+_ABOUT = "inputs/baseline.json"
+_FINDINGS = "inputs/baseline.jsonl"
+_SARIF = "inputs/baseline.sarif"
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a baseline beside its findings."""
+
+    name: str
+    day: date | None = None
+    policy_digest: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A baseline that a user named: `kind` is the input name its findings are kept under."""
+
+    about: About
+    kind: str
+    content: bytes
+
+
+def find(name: str, root: Path, *, today: date) -> Found:
+    """The run, SARIF file or debt file called `name`. Raises `ConfigError` or `MalformedOutput`."""
+    path = root / name
+    if path.is_file() and path.suffix == ".jsonl":
+        return Found(about=About(name=path.name, day=today), kind=_FINDINGS, content=read_file(path))
+    if path.is_file():
+        content = path.read_bytes()
+        gate.of_sarif(path.name, content, tools=_names())
+        return Found(about=About(name=path.name), kind=_SARIF, content=content)
+    run = RunFolder.find(root / ".secdl" / "runs", name)
+    digest = run.digest()
+    verdict = codec.load(run.path / "verdict.json", Verdict)
+    plan = run.plan()
+    evidence = tuple(one for job in plan.jobs if (one := run.evidence(job.name)) is not None)
+    about = About(
+        name=f"{run.id} {digest}",
+        day=plan.as_of.date(),
+        policy_digest=verdict.policy_digest,
+        evidence=evidence,
+    )
+    return Found(about=about, kind=_FINDINGS, content=read_file(run.path / "findings.jsonl"))
+
+
+def copy(run: RunFolder, found: Found) -> None:
+    """Puts the baseline into the run's inputs, in place of any other."""
+    for name in (_FINDINGS, _SARIF):
+        (run.path / name).unlink(missing_ok=True)
+    run.write(found.kind, found.content)
+    run.write(_ABOUT, codec.encode(found.about))
+
+
+def read(run: RunFolder) -> gate.Baseline | None:
+    """The baseline in the run's inputs, None where there is none."""
+    raw = run.read(_ABOUT)
+    if raw is None:
+        return None
+    about = codec.decode(raw, About, where=_ABOUT)
+    if (sarif := run.read(_SARIF)) is not None:
+        return gate.of_sarif(about.name, sarif, tools=_names())
+    lines = run.read(_FINDINGS)
+    if lines is None or about.day is None:
+        raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))
+    return gate.of_run(about.name, lines, evidence=about.evidence, day=about.day, policy_digest=about.policy_digest)
+
+
+def _names() -> frozenset[str]:
+    return frozenset(tool.name for tool in builtin_tools())

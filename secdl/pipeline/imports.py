@@ -1,0 +1,74 @@
+"""`secdl import`: foreign SARIF files → evidence in a run that gate and report take."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from secdl import __version__
+from secdl.gate.imports import OUTPUT, Imported, imported
+from secdl.model import codec
+from secdl.model.errors import ConfigError
+from secdl.model.plan import Plan, Product
+from secdl.model.shipped import shipped
+from secdl.pipeline.inputs import OWNERS, POLICY, WAIVERS, read
+from secdl.run import git
+from secdl.run.store import SUMS, RunFolder, write_atomic
+
+_SIZE_CAP_BYTES = 4 << 30
+
+
+def import_files(files: Sequence[Path], run: RunFolder | None, *, root: Path, now: datetime, token: str) -> RunFolder:
+    """Takes every file into `run`, or into a fresh run of imports alone; gives the run.
+
+    Every file is read whole before anything is written: one that is not SARIF 2.1.0 raises `MalformedOutput`.
+    """
+    taken = (
+        {path.name for path in (run.path / "evidence").iterdir()} if run and (run.path / "evidence").exists() else set()
+    )
+    found: list[Imported] = []
+    for file in files:
+        for one in imported(file.name, _content(file), root=str(root), taken=taken):
+            taken.add(one.evidence.job)
+            found.append(one)
+    run = run or _fresh(root, now=now, token=token)
+    # What was judged is no longer all there is: without its seal the run has no verdict until it is judged again.
+    (run.path / SUMS).unlink(missing_ok=True)
+    for one in found:
+        folder = run.evidence_folder(one.evidence.job)
+        write_atomic(folder / OUTPUT, bytes(one.content))
+        digest = sha256(one.content).hexdigest()
+        run.commit(replace(one.evidence, folder=str(folder), files={OUTPUT: digest}))
+    return run
+
+
+def _fresh(root: Path, *, now: datetime, token: str) -> RunFolder:
+    run = RunFolder.create(root / ".secdl" / "runs", now=now, token=token)
+    run.write(POLICY, read(shipped("policies/gate.toml")))
+    run.write(WAIVERS, b"")
+    for name in OWNERS:
+        if (root / name).is_file():
+            run.write(f"inputs/owners/{Path(name).name}", read(root / name))
+            break
+    plan = Plan(
+        secdl=__version__,
+        run=run.id,
+        as_of=now,
+        profile="dev",
+        root=str(root),
+        product=Product(name=root.name or "import", version="", commit=git.commit(root)),
+        stages=(),
+        imports=True,
+    )
+    run.write("plan.json", codec.encode(plan))
+    return run
+
+
+def _content(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > _SIZE_CAP_BYTES:
+            raise ConfigError("larger than 4 GiB", where=str(file), hint="split the report by run")
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(error.strerror or "unreadable", where=str(file), hint="name a SARIF file") from error

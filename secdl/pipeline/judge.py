@@ -1,0 +1,178 @@
+"""Run folder → findings, verdict, record. Reads only the run, and whatever an option names once."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from secdl.gate.decide import Judgement, judge
+from secdl.gate.imports import job_of
+from secdl.gate.owners import owners
+from secdl.model import codec, sarif
+from secdl.model.config import Config
+from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Evidence, Origin, Outcome
+from secdl.model.finding import Finding
+from secdl.model.fingerprint import identify
+from secdl.model.plan import Plan
+from secdl.model.policy import parse_policy, parse_waivers
+from secdl.model.record import Excerpt, Record
+from secdl.model.toml import parse_toml
+from secdl.model.tool import Job, Tool
+from secdl.model.verdict import Verdict
+from secdl.pipeline import baselines
+from secdl.pipeline.examine import split
+from secdl.pipeline.excerpts import EXCERPTS, read_excerpts, with_source
+from secdl.pipeline.inputs import CONFIG, INTERRUPTED, POLICY, WAIVERS
+from secdl.pipeline.plan import tools_of
+from secdl.run.store import RunFolder
+
+FINDINGS = "findings.jsonl"
+VERDICT = "verdict.json"
+
+
+def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
+    """Judges what lies in `run` and nothing else; an empty `profile` is the plan's."""
+    plan = run.plan()
+    evidence = tuple(_evidence(run, plan))
+    altered = {
+        one.job: f"{', '.join(names[:3])} altered since the scan" for one in evidence if (names := run.altered(one))
+    }
+    tools = _tools(run)
+    findings: list[Finding] = []
+    for one in evidence:
+        if one.job not in altered:
+            try:
+                findings.extend(findings_of(run, plan, one, tools))
+            except MalformedOutput as error:
+                altered[one.job] = str(error)
+    return judge(
+        plan=plan,
+        evidence=evidence,
+        findings=findings,
+        policy=parse_policy(_text(run, POLICY), where="gate.toml"),
+        waivers=parse_waivers(_text(run, WAIVERS), where="waivers.toml"),
+        baseline=baselines.read(run),
+        owners=owners({path.name: path.read_text("utf-8", "replace") for path in _owner_files(run)}),
+        profile=profile or plan.profile,
+        interrupted=run.read(INTERRUPTED) is not None,
+        altered=altered,
+        packages=packages(run, evidence),
+    )
+
+
+def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[str, Tool]) -> Iterator[Finding]:
+    """The findings in one job's output, canary removed, each with its fingerprint.
+
+    Evidence that does not count may still hold findings; they are given, so that none is lost. Raises
+    `MalformedOutput` where valid evidence no longer reads.
+    """
+    planned = next((job for job in plan.jobs if job.name == evidence.job), None)
+    if planned is None and evidence.origin is not Origin.IMPORT:
+        return iter(())
+    job = replace(planned, root=evidence.root, folder=evidence.folder) if planned else job_of(evidence)
+    raw = run.read(f"evidence/{evidence.job}/{job.output}")
+    if not raw:
+        return iter(())
+    try:
+        parsed = tools[job.tool].parse(raw, job) if planned else sarif.parse(raw, job)
+        kept, _ = split(parsed, evidence.canary.expected if evidence.canary else None)
+    except MalformedOutput:
+        if evidence.outcome is Outcome.OK:
+            raise
+        return iter(())
+    excerpts = read_excerpts(run.read(f"evidence/{evidence.job}/{EXCERPTS}") or b"")
+    return identify(with_source(kept, excerpts))
+
+
+def store(run: RunFolder, judgement: Judgement) -> None:
+    """Writes findings.jsonl and verdict.json, and seals the run."""
+    encoder = msgspec.json.Encoder(order="sorted")
+    buffer = bytearray()
+    for finding in judgement.findings:
+        buffer += encoder.encode(finding)
+        buffer += b"\n"
+    run.write(FINDINGS, bytes(buffer))
+    run.write(VERDICT, codec.encode(judgement.verdict))
+    run.seal()
+
+
+def read_record(run: RunFolder) -> Record:
+    """A judged run for the reports. Raises `MalformedOutput` where it has no verdict or was altered since."""
+    digest = run.digest()
+    plan = run.plan()
+    evidence = tuple(_evidence(run, plan))
+    decoder = msgspec.json.Decoder(Finding)
+    tools = _tools(run)
+    return Record(
+        plan=plan,
+        evidence=evidence,
+        findings=tuple(decoder.decode(line) for line in (run.read(FINDINGS) or b"").splitlines()),
+        verdict=codec.load(run.path / VERDICT, Verdict),
+        excerpts=tuple(_excerpts(run, evidence)),
+        digest=digest,
+        extra=lambda job, name: run.read(f"evidence/{job}/{name}"),
+        rules={tool.name: tool.rules() for tool in tools.values()},
+    )
+
+
+def packages(run: RunFolder, evidence: tuple[Evidence, ...]) -> frozenset[str] | None:
+    """The purls in the run's SBOMs, None where there is none."""
+    found: set[str] = set()
+    seen = False
+    for one in evidence:
+        if one.outcome is Outcome.OK and one.tool in ("syft", "image-sbom"):
+            raw = run.read(f"evidence/{one.job}/out.json")
+            if raw:
+                seen = True
+                found.update(c.purl for c in codec.decode(raw, _Sbom, where=one.job).components if c.purl)
+    return frozenset(found) if seen else None
+
+
+class _Component(msgspec.Struct, gc=False):
+    purl: str = ""
+
+
+class _Sbom(msgspec.Struct):
+    components: list[_Component] = []
+
+
+def _evidence(run: RunFolder, plan: Plan) -> Iterator[Evidence]:
+    for job in plan.jobs:
+        try:
+            found = run.evidence(job.name)
+        except MalformedOutput as error:
+            yield _blank(job, f"its record cannot be read: {error}")
+            continue
+        yield found or _blank(job, "left no evidence: the run ended before it")
+    planned = {job.name for job in plan.jobs}
+    for name in run.jobs():
+        if name not in planned and (imported := run.evidence(name)) is not None:
+            yield imported
+
+
+def _blank(job: Job, reason: str) -> Evidence:
+    return Evidence(job=job.name, tool=job.tool, stage=job.stage, outcome=Outcome.MISSING, reason=reason)
+
+
+def _tools(run: RunFolder) -> dict[str, Tool]:
+    raw = run.read(CONFIG)
+    config = parse_toml(raw.decode(), Config, where=CONFIG) if raw else None
+    return {tool.name: tool for tool in tools_of(config)}
+
+
+def _text(run: RunFolder, name: str) -> str:
+    return (run.read(name) or b"").decode("utf-8", "replace")
+
+
+def _owner_files(run: RunFolder) -> list[Path]:
+    folder = run.path / "inputs" / "owners"
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _excerpts(run: RunFolder, evidence: tuple[Evidence, ...]) -> Iterator[Excerpt]:
+    for one in evidence:
+        raw = run.read(f"evidence/{one.job}/{EXCERPTS}")
+        if raw:
+            yield from read_excerpts(raw)

@@ -1,0 +1,210 @@
+"""Configuration and options → plan: which jobs, on what, why others are skipped."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from secdl import __version__
+from secdl.model.config import Config, Language, Profile, Source
+from secdl.model.errors import ConfigError
+from secdl.model.plan import Plan, Product
+from secdl.model.scope import excluded
+from secdl.model.toml import nearest
+from secdl.model.tool import Job, Stage, Subject, Tool
+from secdl.run import git
+from secdl.tools import builtin_tools
+from secdl.tools.sarif_tool import tool_of
+
+PROFILES = ("dev", "merge", "release")
+SUFFIXES = {Language.PYTHON: (".py",), Language.C: (".c", ".h")}
+NEVER = frozenset({".git", ".secdl", ".nox", ".venv", "__pycache__", "node_modules"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a command line asks of a run."""
+
+    config: Path
+    profile: str = "dev"
+    only: tuple[Stage, ...] = ()
+    workers: int | None = None
+    changed_since: str = ""
+    baseline: str = ""
+    policy: str = ""
+    waivers: str = ""
+    install: bool = False
+
+
+class ToolTable(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that every `[tools.NAME]` takes; what is left belongs to the tool's own `settings`."""
+
+    path: str = ""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] | None = None
+
+
+COMMON = ToolTable.__struct_fields__
+
+
+def tools_of(config: Config | None) -> tuple[Tool, ...]:
+    """Built-in tools and those of `[[sarif_tool]]`. Raises `ConfigError` where two have one name."""
+    own = builtin_tools()
+    if config is None:
+        return own
+    taken = {tool.name for tool in own}
+    for entry in config.sarif_tool:
+        if entry.name in taken:
+            raise ConfigError(f"sarif_tool {entry.name!r} has the name of a built-in tool", hint="choose another name")
+    return (*own, *(tool_of(entry) for entry in config.sarif_tool))
+
+
+def tool_tables(config: Config, tools: tuple[Tool, ...], *, where: str) -> dict[str, ToolTable]:
+    """`[tools.NAME]` by tool, checked. Raises `ConfigError` for an unknown tool or key."""
+    known = {tool.name: tool for tool in tools}
+    tables: dict[str, ToolTable] = {}
+    for name, raw in config.tools.items():
+        if name not in known:
+            raise ConfigError(f"tools.{name}: unknown tool; {nearest(name, tuple(known))}", where=where)
+        own = {key: value for key, value in raw.items() if key not in COMMON}
+        settings = known[name].settings
+        fields = getattr(settings, "__struct_fields__", ())
+        for key in own:
+            if key not in fields:
+                words = (*COMMON, *fields)
+                raise ConfigError(f"tools.{name}.{key}: unknown key; {nearest(key, words)}", where=where)
+        try:
+            tables[name] = msgspec.convert({key: raw[key] for key in raw if key not in own}, ToolTable)
+            if settings is not None:
+                msgspec.convert(own, settings)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"tools.{name}: {error}", where=where) from error
+    return tables
+
+
+def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> Plan:
+    """The jobs of this run. Raises `ConfigError` for an unknown profile or revision."""
+    profile = profile_of(config, options.profile)
+    root = options.config.resolve().parent
+    config = _spend(config, profile)
+    tools = tools_of(config)
+    tables = tool_tables(config, tools, where=str(options.config))
+    changed = git.changed_files(root, options.changed_since) if options.changed_since else None
+    planned = tuple(stage for stage in Stage if stage in profile.stages)
+    stages = tuple(stage for stage in planned if not options.only or stage in options.only)
+    jobs: list[Job] = []
+    for tool in tools:
+        if tool.stage in stages:
+            table = tables.get(tool.name, ToolTable())
+            timeout_s = (table.timeout_s or tool.timeout_s) * (1.0 if table.timeout_s else profile.timeout_factor)
+            own = {key: value for key, value in config.tools.get(tool.name, {}).items() if key not in COMMON}
+            jobs.extend(_jobs(tool, config, own, root=root, timeout_s=timeout_s, changed=changed))
+    return Plan(
+        secdl=__version__,
+        run=run,
+        as_of=now,
+        profile=options.profile,
+        root=str(root),
+        product=Product(name=config.product.name, version=config.product.version, commit=git.commit(root)),
+        stages=tuple(stage.value for stage in stages),
+        left_out=tuple(stage.value for stage in planned if stage not in stages),
+        scope=f"{len(changed)} files changed since {options.changed_since}" if changed is not None else "",
+        jobs=tuple(_linked(jobs, tools)),
+    )
+
+
+def profile_of(config: Config, name: str) -> Profile:
+    """The profile `name`; the three standard ones exist without being written. Raises `ConfigError`."""
+    if name in config.profiles:
+        return config.profiles[name]
+    if name in PROFILES:
+        return Profile()
+    raise ConfigError(f"unknown profile {name!r}", hint=nearest(name, (*PROFILES, *config.profiles)))
+
+
+def _spend(config: Config, profile: Profile) -> Config:
+    if profile.fuzz_operations is None:
+        return config
+    fuzz = tuple(msgspec.structs.replace(entry, operations=profile.fuzz_operations) for entry in config.fuzz)
+    return msgspec.structs.replace(config, fuzz=fuzz)
+
+
+def _jobs(
+    tool: Tool,
+    config: Config,
+    own: dict[str, Any],
+    *,
+    root: Path,
+    timeout_s: float,
+    changed: tuple[str, ...] | None,
+) -> Iterator[Job]:
+    subjects = tool.subjects(config)
+    if not subjects:
+        skip = f"secdl.toml declares nothing for {tool.name} to read"
+        yield Job(name=tool.name, tool=tool.name, stage=tool.stage, root=str(root), output=tool.output, skip=skip)
+    for subject in subjects:
+        sources, settings, skip = subject.sources, own | subject.settings, ""
+        if tool.narrows:
+            files = tuple(planned_files(root, config, subject))
+            if changed is not None:
+                files = tuple(name for name in files if name in set(changed))
+                sources = files
+                skip = "" if files else "nothing that it reads has changed"
+            settings["planned"] = list(files)
+        yield Job(
+            name=f"{tool.name}@{subject.name}" if subject.name else tool.name,
+            tool=tool.name,
+            stage=tool.stage,
+            subject=subject.name,
+            root=str(root),
+            output=tool.output,
+            sources=sources,
+            settings=settings,
+            narrowed=changed is not None and tool.narrows,
+            has_canary=tool.canary is not None,
+            engine=bool(tool.builtin),
+            timeout_s=timeout_s,
+            skip=skip,
+        )
+
+
+def _linked(jobs: list[Job], tools: tuple[Tool, ...]) -> Iterator[Job]:
+    """The jobs with `needs` as job names: the needed tool's job of the same subject, else its only one."""
+    names = {job.name for job in jobs}
+    needs_of = {tool.name: tool.needs for tool in tools}
+    for job in jobs:
+        needs: list[str] = []
+        for need in () if job.skip else needs_of[job.tool]:
+            same = f"{need}@{job.subject}" if job.subject else need
+            needs.append(same if same in names else need)
+        yield replace(job, needs=tuple(needs)) if needs else job
+
+
+def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]:
+    """Files below the subject's sources that configuration means by language and `exclude`, sorted."""
+    chosen = [source for source in config.source if source.path in subject.sources]
+    found: set[str] = set()
+    for source in chosen:
+        suffixes = tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
+        found.update(name for name in walk(root, source) if name.endswith(suffixes))
+    yield from sorted(found)
+
+
+def walk(root: Path, source: Source) -> Iterator[str]:
+    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed."""
+    top = root / source.path
+    if top.is_file():
+        yield Path(source.path).as_posix()
+        return
+    for folder, folders, files in os.walk(top):
+        here = Path(folder).relative_to(root)
+        folders[:] = sorted(
+            n for n in folders if n not in NEVER and not excluded((here / n).as_posix(), source.exclude)
+        )
+        for name in files:
+            path = here / name
+            if not excluded(path.as_posix(), source.exclude) and not (root / path).is_symlink():
+                yield path.as_posix()

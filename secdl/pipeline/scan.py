@@ -1,0 +1,247 @@
+"""Plan → evidence: install, run, examine, record. Whatever happens to a tool becomes its evidence."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from secdl.advisories import data_dates, osv_service
+from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Evidence, Outcome, Program
+from secdl.model.plan import Plan
+from secdl.model.text import one_line
+from secdl.model.tool import Job, Tool
+from secdl.pipeline.cache import PACKAGE, EvidenceCache, advisories_digest, canary_source, key_of
+from secdl.pipeline.examine import examine, expected_hits
+from secdl.pipeline.excerpts import EXCERPTS, capture
+from secdl.pipeline.programs import Programs
+from secdl.run import schedule
+from secdl.run.checkout import Checkout
+from secdl.run.process import Cancel, Exit, execute
+from secdl.run.store import MARK, RunFolder, copy_tree, files_below, sha256_of
+from secdl.run.toolchain import Toolchain, Unavailable
+
+
+class Progress(Protocol):
+    """Told what happens while it happens; methods are called from several threads."""
+
+    def started(self, job: Job) -> None:
+        """A tool starts."""
+
+    def finished(self, job: Job, evidence: Evidence) -> None:
+        """A tool's evidence is recorded."""
+
+    def note(self, text: str) -> None:
+        """Something a person wants to know, such as an install."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Scan:
+    """One scan: what its jobs share."""
+
+    plan: Plan
+    run: RunFolder
+    tools: Mapping[str, Tool]
+    programs: Programs
+    toolchain: Toolchain
+    system: bool
+    advisories: Path
+    progress: Progress
+    cancel: Cancel
+    workers: int
+    _services: ExitStack = field(default_factory=ExitStack)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _urls: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self) -> None:
+        """Runs every job of the plan; each leaves its evidence unless the scan is cancelled first."""
+        with self._services:
+            schedule.run([*self._installs(), *self._jobs()], workers=self.workers)
+
+    def _installs(self) -> list[schedule.Node]:
+        """One node for each tool to install; Debian packages share one, as dpkg has one lock."""
+        lacking = self.programs.lacking(self.tools[job.tool] for job in self.plan.jobs if not job.skip)
+        groups: dict[str, list[str]] = {}
+        for name in lacking:
+            groups.setdefault(_install_node(self.toolchain, name), []).append(name)
+        return [
+            schedule.Node(name=node, work=self._installing(tuple(names)), weight_s=20.0, light=True)
+            for node, names in groups.items()
+        ]
+
+    def _installing(self, names: tuple[str, ...]) -> Callable[[], None]:
+        def work() -> None:
+            if not self.cancel.reason:
+                self.toolchain.install(names, system=self.system, progress=self.progress.note, cancel=self.cancel)
+
+        return work
+
+    def _jobs(self) -> list[schedule.Node]:
+        nodes = []
+        for job in self.plan.jobs:
+            tool = self.tools[job.tool]
+            installs = () if job.skip else (_install_node(self.toolchain, name) for name in self.programs.entries(tool))
+            node = schedule.Node(
+                name=job.name,
+                work=self._working(job),
+                needs=(*job.needs, *installs),
+                weight_s=0.0 if job.skip else tool.weight_s,
+                light=bool(job.skip),
+            )
+            nodes.append(node)
+        return nodes
+
+    def _working(self, job: Job) -> Callable[[], None]:
+        def work() -> None:
+            if self.cancel.reason:
+                return
+            evidence = self._evidence(job)
+            # A tool that was cut off by Ctrl-C has no evidence; it is MISSING, not FAILED.
+            if not self.cancel.reason:
+                self.run.commit(evidence)
+                self.progress.finished(job, evidence)
+
+        return work
+
+    def _evidence(self, job: Job) -> Evidence:
+        tool = self.tools[job.tool]
+        blank = Evidence(
+            job=job.name, tool=job.tool, stage=job.stage.value, outcome=Outcome.MISSING, subjects=job.sources
+        )
+        if job.skip:
+            return replace(blank, outcome=Outcome.SKIPPED, reason=job.skip)
+        for need in job.needs:
+            if (needed := self._needed(need)) is None or needed.outcome is not Outcome.OK:
+                why = needed.reason if needed else "it did not run"
+                return replace(blank, reason=one_line(f"needs {need}, which is not measured: {why}"))
+        program, programs = self.programs.of(tool), self.programs.of_all(tool.programs)
+        if isinstance(program, Unavailable):
+            return _unavailable(blank, program)
+        if isinstance(programs, Unavailable):
+            return _unavailable(blank, programs)
+        job = self._ready(job, tool, programs)
+        return self._measure(job, tool, replace(blank, programs=programs), program)
+
+    def _needed(self, name: str) -> Evidence | None:
+        return self.run.evidence(name)
+
+    def _ready(self, job: Job, tool: Tool, programs: dict[str, Program]) -> Job:
+        """The job with all that is known only now: folders, inputs, programs, services."""
+        inputs = {}
+        for need in job.needs:
+            needed = next(other for other in self.plan.jobs if other.name == need)
+            inputs[needed.tool] = str(self.run.evidence_folder(need) / needed.output)
+        return replace(
+            job,
+            folder=str(self.run.evidence_folder(job.name)),
+            inputs=inputs,
+            programs={name: program.argv[0] for name, program in programs.items()},
+            services={name: self._service(name) for name in tool.services},
+            data={"advisories": str(self.advisories), "cache": str(self.run.path.parent.parent / "cache")},
+        )
+
+    def _service(self, name: str) -> str:
+        with self._lock:
+            if name not in self._urls:
+                self._urls[name] = self._services.enter_context(osv_service(self.advisories))
+            return self._urls[name]
+
+    def _measure(self, job: Job, tool: Tool, blank: Evidence, program: Program) -> Evidence:
+        folder = Path(job.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            laid = dict(tool.lay(job, Checkout(Path(job.root))))
+        except MalformedOutput as error:
+            return replace(blank, outcome=Outcome.FAILED, reason=one_line(str(error)))
+        argv = (*program.argv, *tool.argv(job))
+        dates = data_dates(self.advisories, tool.ecosystems)
+        key = key_of(
+            tool,
+            job,
+            program=program,
+            programs=blank.programs,
+            argv=argv,
+            laid=laid,
+            advisories=advisories_digest(self.advisories) if tool.ecosystems else "",
+            profile=self.plan.profile,
+        )
+        kept = EvidenceCache(Path(job.data["cache"]))
+        if tool.reusable and (reused := kept.take(key, job, self.run)):
+            return replace(
+                reused, job=job.name, reused_from=reused.reused_from or Path(reused.folder).parent.parent.name
+            )
+        expects = self._plant(job, tool)
+        for name, content in laid.items():
+            self.run.write(f"evidence/{job.name}/{name}", content)
+        self.progress.started(job)
+        began = datetime.now(UTC)
+        end = execute(
+            argv,
+            cwd=Path(job.root),
+            folder=folder,
+            # An engine must be the secdl that runs here, from wherever it was imported.
+            env={**tool.env, "PYTHONPATH": str(PACKAGE.parent)} if tool.builtin else tool.env,
+            timeout_s=job.timeout_s,
+            size_cap_bytes=job.size_cap_bytes,
+            cancel=self.cancel,
+        )
+        evidence = replace(
+            blank,
+            version=program.version,
+            origin=program.origin,
+            digest=program.digest,
+            argv=argv,
+            exit_status=end.status,
+            started=began,
+            duration_s=round(end.duration_s, 3),
+            cpu_s=round(end.cpu_s, 3),
+            peak_rss_bytes=end.peak_rss_bytes,
+            advisories=dates,
+            root=job.root,
+            folder=job.folder,
+            cache_key=key,
+        )
+        evidence = self._examined(evidence, tool, job, end, expects)
+        if tool.reusable:
+            kept.keep(key, evidence, self.run)
+        return evidence
+
+    def _plant(self, job: Job, tool: Tool) -> dict[str, int]:
+        """Copies the planted defects beside the output; gives the hits to expect."""
+        if tool.canary is None:
+            return {}
+        if not tool.canary.folder:
+            return dict(tool.canary.expects)
+        copy_tree(canary_source(tool.canary, Path(job.root)), Path(job.canary))
+        return expected_hits(tool, Path(job.canary))
+
+    def _examined(self, evidence: Evidence, tool: Tool, job: Job, end: Exit, expects: Mapping[str, int]) -> Evidence:
+        folder = Path(job.folder)
+        judged = examine(tool, job, end, folder, expects)
+        capture(judged.findings, Path(job.root), folder / EXCERPTS)
+        return replace(
+            evidence,
+            outcome=judged.outcome,
+            reason=judged.reason,
+            work=judged.work,
+            canary=judged.canary,
+            files=_digests(folder),
+        )
+
+
+def _install_node(toolchain: Toolchain, name: str) -> str:
+    return "install:debian" if toolchain.lock.entry(name).debian is not None else f"install:{name}"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = (path for path in files_below(folder) if path.name != MARK)
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def _unavailable(blank: Evidence, missing: Unavailable) -> Evidence:
+    outcome = Outcome.FAILED if missing.refused else Outcome.MISSING
+    reason = one_line(missing.reason + (f"; {missing.remedy}" if missing.remedy else ""))
+    return replace(blank, outcome=outcome, reason=reason)
