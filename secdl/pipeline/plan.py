@@ -45,6 +45,7 @@ class ToolTable(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str = ""
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] | None = None
+    size_cap_mib: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 512
 
 
 COMMON = ToolTable.__struct_fields__
@@ -101,7 +102,8 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
             table = tables.get(tool.name, ToolTable())
             timeout_s = (table.timeout_s or tool.timeout_s) * (1.0 if table.timeout_s else profile.timeout_factor)
             own = {key: value for key, value in config.tools.get(tool.name, {}).items() if key not in COMMON}
-            jobs.extend(_jobs(tool, config, own, root=root, timeout_s=timeout_s, changed=changed))
+            made = _jobs(tool, config, own, root=root, changed=changed)
+            jobs.extend(replace(job, timeout_s=timeout_s, size_cap_bytes=table.size_cap_mib << 20) for job in made)
     return Plan(
         secdl=__version__,
         run=run,
@@ -138,7 +140,6 @@ def _jobs(
     own: dict[str, Any],
     *,
     root: Path,
-    timeout_s: float,
     changed: tuple[str, ...] | None,
 ) -> Iterator[Job]:
     subjects = tool.subjects(config)
@@ -166,7 +167,6 @@ def _jobs(
             narrowed=changed is not None and tool.narrows,
             has_canary=tool.canary is not None,
             engine=bool(tool.builtin),
-            timeout_s=timeout_s,
             skip=skip,
         )
 
