@@ -30,6 +30,7 @@ from secdl.run.store import RunFolder
 
 FINDINGS = "findings.jsonl"
 VERDICT = "verdict.json"
+SBOM_TOOLS = ("syft", "image-sbom")
 
 
 def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
@@ -58,7 +59,7 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
         profile=profile or plan.profile,
         interrupted=run.read(INTERRUPTED) is not None,
         altered=altered,
-        packages=packages(run, evidence),
+        packages=packages(run, plan, evidence),
     )
 
 
@@ -117,17 +118,17 @@ def read_record(run: RunFolder) -> Record:
     )
 
 
-def packages(run: RunFolder, evidence: tuple[Evidence, ...]) -> frozenset[str] | None:
+def packages(run: RunFolder, plan: Plan, evidence: tuple[Evidence, ...]) -> frozenset[str] | None:
     """The purls in the run's SBOMs, None where there is none."""
     found: set[str] = set()
-    seen = False
-    for one in evidence:
-        if one.outcome is Outcome.OK and one.tool in ("syft", "image-sbom"):
-            raw = run.read(f"evidence/{one.job}/out.json")
-            if raw:
-                seen = True
-                found.update(c.purl for c in codec.decode(raw, _Sbom, where=one.job).components if c.purl)
-    return frozenset(found) if seen else None
+    output_of = {job.name: job.output for job in plan.jobs if job.tool in SBOM_TOOLS}
+    raws = [run.read(f"evidence/{one.job}/{output_of[one.job]}") for one in evidence if one.job in output_of]
+    for raw in filter(None, raws):
+        try:
+            found.update(part.purl for part in codec.decode(raw, _Sbom, where="SBOM").components if part.purl)
+        except MalformedOutput:
+            continue
+    return frozenset(found) if any(raws) else None
 
 
 class _Component(msgspec.Struct, gc=False):
