@@ -68,6 +68,8 @@ def _install_arguments(way: PythonWay, job: Build) -> list[str]:
     arguments = ["pip", "install", "--python", str(job.tree / "bin/python"), "--require-hashes", "--no-deps"]
     # Copies: a hard link into uv's cache would change with the cache, and with every other environment.
     arguments += ["--link-mode", "copy", "--compile-bytecode", "--requirement", str(job.root / way.lock)]
+    # The same wheels, so the same digest, on every machine; semgrep has none for an older glibc.
+    arguments += ["--python-platform", "x86_64-manylinux_2_34"]
     if way.build_lock is None:
         return [*arguments, "--only-binary", ":all:"]
     return [*arguments, "--build-constraints", str(job.root / way.build_lock)]

@@ -64,10 +64,10 @@ class Output:
         if self.fault:
             return self.fault
         lines = [line.strip() for line in (self.stderr + "\n" + self.stdout).splitlines() if line.strip()]
-        for word in ("error:", "E:", "cause:"):
-            for line in lines:
-                if line.startswith(word) and len(line) > len(word):
-                    return one_line(line, limit=300)
+        # uv tells the cause below the error, apt repeats itself.
+        told = [line for line in lines if line.startswith(("error:", "E:", "cause:"))]
+        if told:
+            return one_line(" ".join(dict.fromkeys(told)), limit=300)
         return one_line(lines[-1], limit=300) if lines else f"exit status {self.status}"
 
 
