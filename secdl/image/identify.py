@@ -48,7 +48,8 @@ def identify(path: Path, *, name: str, cache: Path, limits: Limits = LIMITS) -> 
 
 def describe(rootfs: Rootfs, *, name: str, kind: str, digest: str, oci: str = "") -> ImageRecord:
     """The record of an opened image. Raises `ImageRefused` where it is no root file system."""
-    if rootfs.find("etc") is None and rootfs.find("usr") is None:
+    # A tar need not list folders.
+    if not any(path.partition("/")[0] in ("etc", "usr") for path in rootfs.entries):
         raise ImageRefused(
             "neither /etc nor /usr: not a root file system",
             where=f"image {name!r}",

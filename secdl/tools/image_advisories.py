@@ -31,7 +31,7 @@ TOOL = Tool(
     work=sarif.work,
     output="out.sarif",
     needs=("image-build",),
-    canary=Canary(folder="image-advisories", expects={"CVE-2022-3602": 1}),
+    canary=Canary(folder="image-advisories", expects={"CVE-2022-1271": 1}),
     builtin="secdl.image",
     ecosystems=("Debian",),
     weight_s=3.0,

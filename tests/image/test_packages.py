@@ -77,7 +77,8 @@ def test_an_rpm_image_is_not_measured_and_says_why(tmp_path: Path) -> None:
 
 
 def test_only_installed_packages_count() -> None:
-    text = "Package: a\nStatus: deinstall ok config-files\nVersion: 1\n\n\nPackage: b\nStatus: hold ok installed\nVersion: 2\n"
+    text = "Package: a\nStatus: deinstall ok config-files\nVersion: 1\n\n\n"
+    text += "Package: b\nStatus: hold ok installed\nVersion: 2\n"
     assert [package.name for package in parse_status(text)] == ["b"]
 
 
