@@ -1,0 +1,1 @@
+raise RuntimeError("planted: a model that does not build")

@@ -1,0 +1,68 @@
+"""The engine's command line: `python -m secdl.threats --model … --controls … --out FILE`.
+
+Exit status: 0 ran to the end whatever it found, 2 wrong arguments or a wrong controls table, 3 could not measure
+(no bubblewrap, no pytm, no graphviz). Beside FILE it writes `threats.json`, `dfd.svg` and `sequence.svg`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from secdl import __version__
+from secdl.model.errors import ConfigError, SecdlError
+from secdl.threats.engine import Programs, Subject, canary_subjects, run
+
+_RESERVED = ("image:", "device:", "package:", "model:", "canary:", "outside:")
+
+
+def main(argv: list[str]) -> int:
+    """The exit status of the engine for `argv`."""
+    parser = argparse.ArgumentParser(prog="python -m secdl.threats", description="Evaluate one threat model.")
+    for name in ("name", "root", "model", "controls", "python", "bwrap", "dot", "out"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--library", default="")
+    parser.add_argument("--canary", default="")
+    parser.add_argument("--model-timeout", type=float, default=60.0)
+    given = parser.parse_args(argv)
+    try:
+        _run(given)
+    except SecdlError as error:
+        sys.stderr.write(f"threatmodel: {error}\n")
+        return error.exit_status
+    return 0
+
+
+def _run(given: argparse.Namespace) -> None:
+    root, out = Path(given.root), Path(given.out)
+    for program in (given.python, given.bwrap, given.dot):
+        if not Path(program).is_absolute():
+            raise ConfigError(f"{program!r} is not an absolute path", hint="name each program in full")
+    for name in (given.model, given.controls):
+        if name.startswith(_RESERVED):
+            raise ConfigError(f"{name!r} begins like a place that is no file", hint="rename it")
+        if not (root / name).resolve().is_relative_to(root.resolve()):
+            raise ConfigError(f"{name!r} leads out of the checkout")
+    if not (root / given.model).is_file():
+        raise ConfigError("no such model", where=given.model, hint="mend `path` in [[threatmodel]]")
+    model = (root / given.model).resolve()
+    files = run(
+        Subject(
+            name=given.name,
+            model=model,
+            folder=model.parent if model.parent != root.resolve() else None,
+            controls=(root / given.controls).resolve(),
+            path=given.model,
+            controls_path=given.controls,
+        ),
+        Programs(python=given.python, bwrap=given.bwrap, dot=given.dot, model_timeout_s=given.model_timeout),
+        library=Path(given.library) if given.library else None,
+        canaries=canary_subjects(Path(given.canary)) if given.canary else (),
+        version=__version__,
+    )
+    for name, content in files.items():
+        target = out if name == "out.sarif" else out.parent / name
+        target.write_bytes(content)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

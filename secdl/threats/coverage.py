@@ -1,0 +1,230 @@
+"""Which threats have live evidence behind them in a run: asked after all tools have run, from values alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from secdl.model.evidence import Evidence, Outcome
+from secdl.model.finding import Finding, Level, Location, Status
+from secdl.model.text import one_line
+from secdl.model.threat import (
+    CROSSING,
+    EVIDENCE,
+    RULES,
+    TOOL_NAME,
+    WAIVER,
+    Control,
+    CoverageRow,
+    Disposition,
+    EvidenceLine,
+    EvidenceRef,
+    EvidenceState,
+    Instance,
+    Threat,
+    ThreatReport,
+)
+from secdl.model.tool import Job
+
+_WORST_FIRST = tuple(EvidenceState)
+_RULES = {rule.id: rule for rule in RULES}
+_LEVELS = tuple(Level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """`rows` are one per threat instance, `lines` one per piece of evidence of a control, `findings` what is wrong."""
+
+    rows: tuple[CoverageRow, ...]
+    lines: tuple[EvidenceLine, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a run measured: its jobs, their evidence, the findings that are open, and the day ages are judged by.
+
+    `advisory_max_days` is None where no age is too old. `waivers` are the ids that hold on that day; None where nobody
+    asked.
+    """
+
+    jobs: tuple[Job, ...]
+    evidence: tuple[Evidence, ...]
+    findings: tuple[Finding, ...]
+    today: date
+    advisory_max_days: int | None = None
+    waivers: frozenset[str] | None = None
+
+
+def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
+    """The state of every threat's evidence in `measured`.
+
+    Gives findings of the tool `threatmodel`: one per piece of evidence that is missing, failed or stale while a threat
+    rests on it, and one per accepted threat whose waiver does not hold.
+    """
+    facts = _Facts(measured)
+    lines = {control.id: tuple(facts.line(control, ref) for ref in control.evidence) for control in threats.controls}
+    known = {threat.id: threat for threat in threats.threats}
+    rows = tuple(
+        _row(instance, known.get(instance.threat), lines, threats, measured.waivers) for instance in threats.instances
+    )
+    return Coverage(
+        rows=rows,
+        lines=tuple(line for control in threats.controls for line in lines[control.id]),
+        findings=(*_dead_controls(threats, lines, rows), *_dead_waivers(threats, rows, measured.waivers)),
+    )
+
+
+class _Facts:
+    """The evidence of a run, found by what a control names."""
+
+    def __init__(self, measured: Measured) -> None:
+        self._measured = measured
+        self._jobs: dict[str, list[tuple[Job, Evidence | None]]] = {}
+        evidence = {one.job: one for one in measured.evidence}
+        for job in measured.jobs:
+            self._jobs.setdefault(job.tool, []).append((job, evidence.get(job.name)))
+
+    def line(self, control: Control, ref: EvidenceRef) -> EvidenceLine:
+        """The state of one piece of evidence: live only where every job it means is."""
+        jobs = [pair for pair in self._jobs.get(ref.tool, ()) if ref.subject in ("", pair[0].subject)]
+        if ref.target:
+            jobs = [pair for pair in jobs if ref.target in _targets(pair[0])]
+        state, reason = EvidenceState.MISSING, self._absent(ref)
+        for job, evidence in jobs:
+            found = self._state(job, evidence, ref)
+            if job is jobs[0][0] or _WORST_FIRST.index(found[0]) < _WORST_FIRST.index(state):
+                state, reason = found
+        return EvidenceLine(
+            control=control.id, evidence=str(ref), state=state, reason=reason, open_findings=self._open(ref)
+        )
+
+    def _absent(self, ref: EvidenceRef) -> str:
+        if ref.tool not in self._jobs:
+            return f"{ref.tool} was not planned in this run"
+        if ref.target:
+            return f"no job of {ref.tool} worked on {ref.target}"
+        return f"{ref.tool} has no job for {ref.subject}"
+
+    def _state(self, job: Job, evidence: Evidence | None, ref: EvidenceRef) -> tuple[EvidenceState, str]:
+        if evidence is None or evidence.outcome is Outcome.MISSING:
+            return EvidenceState.MISSING, one_line(
+                evidence.reason if evidence else ""
+            ) or f"{job.name} left no evidence"
+        if evidence.outcome is Outcome.SKIPPED:
+            return EvidenceState.MISSING, one_line(evidence.reason) or f"{job.name} had nothing to read"
+        if evidence.outcome is not Outcome.OK:
+            return EvidenceState.FAILED, one_line(evidence.reason) or f"{job.name} {evidence.outcome.value}"
+        if evidence.work.unread or not any(evidence.work.read.values()):
+            return EvidenceState.FAILED, f"{job.name} did not read all that was planned"
+        if evidence.canary is not None and evidence.canary.missed:
+            return EvidenceState.FAILED, f"{job.name} missed its canary: {', '.join(evidence.canary.missed[:3])}"
+        if old := self._old(evidence):
+            return EvidenceState.STALE, old
+        if ref.rule and (evidence.canary is None or not evidence.canary.found.get(ref.rule)):
+            return EvidenceState.MISSING, f"nothing proves that rule {ref.rule} ran: no planted defect was found by it"
+        return EvidenceState.LIVE, ""
+
+    def _old(self, evidence: Evidence) -> str:
+        most = self._measured.advisory_max_days
+        for ecosystem, data_date in sorted(evidence.advisories.items()):
+            if most is None:
+                continue
+            if data_date is None:
+                return f"{evidence.job}: advisories for {ecosystem} have no date"
+            if (age := (self._measured.today - data_date).days) > most:
+                return f"{evidence.job}: advisories for {ecosystem} are {age} days old; {most} is the most"
+        return ""
+
+    def _open(self, ref: EvidenceRef) -> int:
+        return sum(
+            1
+            for finding in self._measured.findings
+            if finding.tool == ref.tool
+            and finding.status is not Status.ABSENT
+            and ref.rule in ("", finding.rule)
+            and (not ref.target or _about(finding, ref.target))
+        )
+
+
+def _about(finding: Finding, target: str) -> bool:
+    return any(target in place.path.replace(":", "/").split("/") for place in finding.locations)
+
+
+def _targets(job: Job) -> frozenset[str]:
+    devices = job.settings.get("devices", ())
+    named = [str(name) for name in devices] if isinstance(devices, list | tuple) else []
+    return frozenset((*named, *job.sources, job.subject))
+
+
+def _row(
+    instance: Instance,
+    threat: Threat | None,
+    lines: Mapping[str, Sequence[EvidenceLine]],
+    threats: ThreatReport,
+    waivers: frozenset[str] | None,
+) -> CoverageRow:
+    mine = [line for control in instance.controls for line in lines.get(control, ())]
+    state = min((line.state for line in mine), key=_WORST_FIRST.index, default=EvidenceState.NOT_COVERED)
+    if instance.disposition is Disposition.ACCEPTED and waivers is not None and instance.note not in waivers:
+        state = EvidenceState.MISSING
+    title = threat.title if threat else "A data flow crosses a trust boundary"
+    return CoverageRow(
+        threat=instance.threat,
+        title=title,
+        level=threat.level if threat else Level.HIGH,
+        target=instance.target,
+        disposition=instance.disposition,
+        controls=instance.controls,
+        state=state,
+        open_findings=sum({(line.control, line.evidence): line.open_findings for line in mine}.values()),
+        note=instance.note,
+        residual=instance.residual,
+    )
+
+
+def _dead_controls(
+    threats: ThreatReport, lines: Mapping[str, Sequence[EvidenceLine]], rows: Iterable[CoverageRow]
+) -> Iterable[Finding]:
+    resting: dict[str, list[CoverageRow]] = {}
+    for row in rows:
+        for name in row.controls:
+            resting.setdefault(name, []).append(row)
+    for control in threats.controls:
+        waiting = resting.get(control.id, [])
+        for line in lines[control.id]:
+            if waiting and line.state is not EvidenceState.LIVE:
+                worst = min((row.level for row in waiting), key=_LEVELS.index)
+                some = ", ".join(f"{row.threat} on {row.target}" for row in waiting[:3])
+                more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
+                yield _finding(
+                    threats,
+                    EVIDENCE,
+                    worst,
+                    f"Control “{control.title}”: {line.evidence} is {line.state.value}: {line.reason}. "
+                    f"On it rest {some}{more}.",
+                    f"{control.id} {line.evidence}",
+                )
+
+
+def _dead_waivers(
+    threats: ThreatReport, rows: Iterable[CoverageRow], waivers: frozenset[str] | None
+) -> Iterable[Finding]:
+    for row in rows:
+        if row.disposition is Disposition.ACCEPTED and waivers is not None and row.note not in waivers:
+            what = "A crossing" if row.threat == CROSSING else row.threat
+            message = f"{what} on “{row.target}” is accepted by waiver “{row.note}”, which is not there or has expired."
+            yield _finding(threats, WAIVER, row.level, message, f"{row.threat} {row.target} {row.note}")
+
+
+def _finding(threats: ThreatReport, rule: str, level: Level, message: str, context: str) -> Finding:
+    known = _RULES[rule]
+    return Finding(
+        tool=TOOL_NAME,
+        rule=rule,
+        level=level,
+        message=one_line(message, limit=1500),
+        locations=(Location(path=threats.path), Location(path=f"model:{threats.name}/controls")),
+        context=context,
+        gain=known.gain,
+        fix=known.fix,
+    )

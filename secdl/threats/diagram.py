@@ -1,0 +1,287 @@
+"""Diagrams as SVG: a data-flow diagram laid out by graphviz, a sequence diagram of our own template.
+
+Graphviz sees numbers only and gives back positions; all text is drawn here, escaped, so the result is safe to inline.
+Colours come from CSS variables of the page, with defaults for light and dark.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from html import escape
+from textwrap import wrap
+
+import msgspec
+
+from secdl.model import codec
+from secdl.model.errors import MalformedOutput, ToolFailed
+from secdl.model.threat import Boundary, Element, Flow
+from secdl.threats.dump import Model, Step
+
+_CHAR, _LINE, _WRAP = 7.0, 15.0, 20
+_MOST_STEPS = 200
+_DOT_S = 60
+_STYLE = (
+    ".tm{--tm-ink:#1c2733;--tm-soft:#5b6875;--tm-fill:#f4f6f8;--tm-edge:#4b5a68;--tm-trust:#b3261e;"
+    "font:12px system-ui,sans-serif;max-width:100%;height:auto}"
+    "@media (prefers-color-scheme:dark){.tm{--tm-ink:#e3e8ed;--tm-soft:#9aa7b4;--tm-fill:#1f2933;--tm-edge:#90a0ae;"
+    "--tm-trust:#ff8a80}}"
+    ".tm text{fill:var(--tm-ink)}.tm .soft{fill:var(--tm-soft)}.tm .node{fill:var(--tm-fill);stroke:var(--tm-ink)}"
+    ".tm .edge{fill:none;stroke:var(--tm-edge)}.tm .head{fill:var(--tm-edge)}"
+    ".tm .trust{fill:none;stroke:var(--tm-trust);stroke-dasharray:5 4}.tm .trust-name{fill:var(--tm-trust)}"
+    ".tm .cross .edge{stroke:var(--tm-trust)}.tm .cross .head{fill:var(--tm-trust)}"
+)
+_POINT = re.compile(r"(-?\d[\d.]*(?:e[+-]?\d+)?),(-?\d[\d.]*(?:e[+-]?\d+)?)")
+_SHAPES = {"Actor": "actor", "ExternalEntity": "actor", "Datastore": "store"}
+
+
+class _Object(msgspec.Struct, frozen=True):
+    name: str
+    pos: str = ""
+    bb: str = ""
+    width: str = "0"
+    height: str = "0"
+
+
+class _Edge(msgspec.Struct, frozen=True):
+    pos: str = ""
+    lp: str = ""
+    id: str = ""
+
+
+class _Layout(msgspec.Struct, frozen=True):
+    bb: str
+    objects: tuple[_Object, ...] = ()
+    edges: tuple[_Edge, ...] = ()
+
+
+def dfd(model: Model, *, dot: str) -> bytes:
+    """The data-flow diagram of `model`: boundaries dashed, flows numbered, those that cross a boundary marked.
+
+    Raises `ToolFailed` where graphviz does not answer.
+    """
+    layout = _layout(_dot(model), dot)
+    box = _numbers(layout.bb)
+    if len(box) != 4:
+        raise MalformedOutput("no bounding box", where="graphviz")
+    width, height = box[2] - box[0], box[3] - box[1]
+    places = {item.name: item for item in layout.objects}
+    parts = [_head(width, height, f"Data-flow diagram of {model.title}")]
+    for n, boundary in enumerate(model.boundaries):
+        if (item := places.get(f"cluster_{n}")) is not None:
+            parts.append(_cluster(boundary, item, height))
+    edges = {edge.id: edge for edge in layout.edges}
+    for n, flow in enumerate(model.flows):
+        if (edge := edges.get(f"f{n}")) is not None:
+            parts.append(_flow(flow, edge, height))
+    for n, element in enumerate(model.elements):
+        if (item := places.get(f"n{n}")) is not None:
+            parts.append(_node(element, item, height))
+    return _close(parts)
+
+
+def sequence(model: Model) -> bytes:
+    """The flows that carry an `order`, scenario by scenario; all flows as they were declared where none does."""
+    ordered = sorted((step for step in model.steps if step.order >= 0), key=lambda step: (step.order, step.flow))
+    steps = ordered or list(model.steps)
+    dropped, steps = max(0, len(steps) - _MOST_STEPS), steps[:_MOST_STEPS]
+    scenarios: dict[str, list[Step]] = {}
+    for step in steps:
+        scenarios.setdefault(step.scenario, []).append(step)
+    used = list(dict.fromkeys(end for step in steps for end in model.ends[step.flow]))
+    column = {index: 90 + 150 * n for n, index in enumerate(used)}
+    width = 180 + 150 * max(0, len(used) - 1)
+    body: list[str] = []
+    y = 10.0
+    for name, group in scenarios.items():
+        part, y = _scenario(model, name, group, column, y)
+        body.append(part)
+    if dropped:
+        body.append(f'<text class="soft" x="10" y="{y + 14:g}">and {dropped} more flows</text>')
+        y += 24
+    return _close([_head(width, y + 10, f"Sequence diagram of {model.title}"), *body])
+
+
+def _scenario(model: Model, name: str, steps: list[Step], column: dict[int, int], y: float) -> tuple[str, float]:
+    parts: list[str] = []
+    if name:
+        parts.append(f'<text x="10" y="{y + 14:g}" font-weight="bold">{_text(name, 100)}</text>')
+        y += 24
+    here = [index for index in column if any(index in model.ends[step.flow] for step in steps)]
+    top, end = y + 44, y + 44 + 34 * len(steps) + 12
+    for index in here:
+        x = column[index]
+        lines = _lines(model.elements[index].name, 18)[:2]
+        parts.append(f'<line class="edge" x1="{x}" y1="{top:g}" x2="{x}" y2="{end:g}" stroke-dasharray="2 4"/>')
+        parts.append(f'<rect class="node" x="{x - 66}" y="{y:g}" width="132" height="40" rx="4"/>')
+        parts.append(_label(lines, x, y + 20))
+    for row, step in enumerate(steps):
+        source, sink = model.ends[step.flow]
+        parts.append(_arrow(model.flows[step.flow], column[source], column[sink], top + 34 * row + 28, step.response))
+    return "".join(parts), end + 18
+
+
+def _arrow(flow: Flow, start: int, end: int, y: float, response: bool) -> str:
+    dashes = ' stroke-dasharray="5 3"' if response else ""
+    label = _text(f"{flow.number}. {flow.name}", 60)
+    if start == end:
+        line = f'<path class="edge"{dashes} d="M{start},{y - 8:g} h26 v10 h-20"/>'
+        tip, middle, anchor = _tip(start + 6, y + 2, -1), start + 32, "start"
+    else:
+        way = 1 if end > start else -1
+        line = f'<line class="edge"{dashes} x1="{start}" y1="{y:g}" x2="{end - 6 * way}" y2="{y:g}"/>'
+        tip, middle, anchor = _tip(end, y, way), (start + end) // 2, "middle"
+    kind = "cross" if flow.crosses else "same"
+    words = f'<text x="{middle}" y="{y - 6:g}" text-anchor="{anchor}">{label}</text>'
+    return f'<g class="{kind}"><title>{_text(_tooltip(flow), 300)}</title>{line}{tip}{words}</g>'
+
+
+def _tip(x: float, y: float, way: int) -> str:
+    back = x - 8 * way
+    return f'<polygon class="head" points="{x:g},{y:g} {back:g},{y - 4:g} {back:g},{y + 4:g}"/>'
+
+
+def _dot(model: Model) -> str:
+    lines = ["digraph model {", 'rankdir=LR; nodesep=0.35; ranksep=0.9; node [shape=box, fixedsize=true, label=""];']
+    inside: dict[str, list[int]] = {}
+    for n, element in enumerate(model.elements):
+        inside.setdefault(element.boundary, []).append(n)
+    children: dict[str, list[int]] = {}
+    for n, boundary in enumerate(model.boundaries):
+        children.setdefault(boundary.parent, []).append(n)
+    lines.extend(_nodes(model, inside.get("", [])))
+    seen: set[int] = set()
+    for n in children.get("", []):
+        lines.extend(_subgraph(model, n, inside, children, seen))
+    for n, (source, sink) in enumerate(model.ends):
+        lines.append(f'n{source} -> n{sink} [id="f{n}", label="{n + 1}"];')
+    return "\n".join([*lines, "}"])
+
+
+def _subgraph(
+    model: Model, n: int, inside: dict[str, list[int]], children: dict[str, list[int]], seen: set[int]
+) -> Iterator[str]:
+    if n in seen:  # two boundaries of one name
+        return
+    seen.add(n)
+    name = model.boundaries[n].name
+    yield f'subgraph cluster_{n} {{ margin=14; label=" "; fontsize=14;'
+    yield from _nodes(model, inside.get(name, []))
+    for child in children.get(name, []):
+        yield from _subgraph(model, child, inside, children, seen)
+    yield "}"
+
+
+def _nodes(model: Model, indexes: list[int]) -> Iterator[str]:
+    for n in indexes:
+        lines = _lines(model.elements[n].name, _WRAP)
+        width = max(len(line) for line in lines) * _CHAR + 26
+        height = len(lines) * _LINE + 20
+        yield f"n{n} [width={width / 72:.3f}, height={height / 72:.3f}];"
+
+
+def _layout(source: str, dot: str) -> _Layout:
+    hint = "`secdl tools install graphviz`, or install the package graphviz"
+    try:
+        done = subprocess.run(
+            [dot, "-Tjson0"],
+            input=source.encode(),
+            capture_output=True,
+            timeout=_DOT_S,
+            env={"LANG": "C.UTF-8"},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolFailed(f"did not lay out the diagram: {error}", where="graphviz", hint=hint) from error
+    if done.returncode:
+        raise ToolFailed(f"ended with exit status {done.returncode}", where="graphviz", hint=hint)
+    return codec.decode(done.stdout, _Layout, where="graphviz")
+
+
+def _cluster(boundary: Boundary, item: _Object, height: float) -> str:
+    left, low, right, high = _numbers(item.bb)
+    top = height - high
+    name = f'<text class="trust-name" x="{left + 8:g}" y="{top + 16:g}">{_text(boundary.name, 60)}</text>'
+    size = f'width="{right - left:g}" height="{high - low:g}"'
+    return f'<rect class="trust" x="{left:g}" y="{top:g}" {size} rx="6"/>{name}'
+
+
+def _node(element: Element, item: _Object, height: float) -> str:
+    x, y = _numbers(item.pos)
+    width, tall = float(item.width) * 72, float(item.height) * 72
+    y = height - y
+    left, top = x - width / 2, y - tall / 2
+    box = f'x="{left:.4g}" y="{top:.4g}" width="{width:.4g}" height="{tall:.4g}"'
+    shape = _SHAPES.get(element.cls, "process")
+    if shape == "store":
+        bar = f"M{left:.4g},{top:.4g} h{width:.4g} M{left:.4g},{top + tall:.4g} h{width:.4g}"
+        drawn = f'<rect class="node" {box} stroke="none"/><path class="node" d="{bar}"/>'
+    else:
+        drawn = f'<rect class="node" {box} rx="{0 if shape == "actor" else 10}"/>'
+    tip = _text(f"{element.name} ({element.kind or element.cls}): {element.description}", 400)
+    return f"<g><title>{tip}</title>{drawn}{_label(_lines(element.name, _WRAP), x, y)}</g>"
+
+
+def _flow(flow: Flow, edge: _Edge, height: float) -> str:
+    points = [(float(x), float(y)) for x, y in _POINT.findall(edge.pos)]
+    has_end = edge.pos.startswith("e,")
+    if len(points) < (5 if has_end else 4):
+        return ""
+    end, curve = (points[0], points[1:]) if has_end else (points[-1], points)
+    flipped = [(x, height - y) for x, y in curve]
+    path = f"M{flipped[0][0]:.1f},{flipped[0][1]:.1f} C" + " ".join(f"{x:.1f},{y:.1f}" for x, y in flipped[1:])
+    head = _head_of(flipped[-1], (end[0], height - end[1]))
+    label = ""
+    if place := _numbers(edge.lp):
+        at = f'x="{place[0]:.1f}" y="{height - place[1] + 4:.1f}"'
+        label = f'<text class="soft" text-anchor="middle" {at}>{flow.number}</text>'
+    kind = "cross" if flow.crosses else "same"
+    return (
+        f'<g class="{kind}"><title>{_text(_tooltip(flow), 400)}</title><path class="edge" d="{path}"/>{head}{label}</g>'
+    )
+
+
+def _head_of(base: tuple[float, float], tip: tuple[float, float]) -> str:
+    dx, dy = tip[0] - base[0], tip[1] - base[1]
+    length = (dx * dx + dy * dy) ** 0.5 or 1.0
+    nx, ny = -dy / length * 4, dx / length * 4
+    corners = (tip, (base[0] + nx, base[1] + ny), (base[0] - nx, base[1] - ny))
+    return '<polygon class="head" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in corners) + '"/>'
+
+
+def _tooltip(flow: Flow) -> str:
+    carries = f"; carries {', '.join(flow.data)} ({flow.classification})" if flow.data else ""
+    return f"{flow.number}. {flow.name}: {flow.source} to {flow.sink}{carries}"
+
+
+def _label(lines: list[str], x: float, middle: float) -> str:
+    first = middle - (len(lines) - 1) * _LINE / 2 + 4
+    return "".join(
+        f'<text x="{x:.4g}" y="{first + n * _LINE:.4g}" text-anchor="middle">{escape(line)}</text>'
+        for n, line in enumerate(lines)
+    )
+
+
+def _lines(name: str, width: int) -> list[str]:
+    return wrap(name, width)[:4] or ["?"]
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError as error:
+        raise MalformedOutput("a position that is none", where="graphviz") from error
+
+
+def _text(text: str, limit: int) -> str:
+    return escape(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def _head(width: float, height: float, title: str) -> str:
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    name = _text(title, 200)
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="tm" role="img" {size}>'
+    return f"{svg}<title>{name}</title><style>{_STYLE}</style>"
+
+
+def _close(parts: list[str]) -> bytes:
+    return ("".join(parts) + "</svg>\n").encode("utf-8", "replace")
