@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,10 @@ from secdl.model.tool import Stage
 Name = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower-case letters, digits, . _ -")
 ]
+T = TypeVar("T")
+COMMON_SETTINGS = ("path", "timeout_s")
+"""Keys under `[tools.NAME]` that every tool has."""
+
 RelativePath = Annotated[
     str, msgspec.Meta(min_length=1, max_length=500, description="path below the folder of secdl.toml")
 ]
@@ -38,7 +42,9 @@ class ProductTable(_Table, frozen=True):
 
 
 class Source(_Table, frozen=True):
-    """`[[source]]`: a folder or file of source code. `guest_facing` C is read by the device rules."""
+    """`[[source]]`: a folder or file of source code. `guest_facing` C is read by the device rules.
+
+    `exclude` holds repo-relative files, folders and globs, as `secdl.model.scope.excluded` reads them."""
 
     name: Name
     path: RelativePath
@@ -144,6 +150,14 @@ class Config(_Table, frozen=True):
             for source in self.source
             if language in source.languages and guest_facing in (None, source.guest_facing)
         )
+
+    def settings(self, tool: str, kind: type[T]) -> T:
+        """`[tools.NAME]` without the keys every tool has, as a `kind`. Raises `ConfigError`."""
+        own = {key: value for key, value in self.tools.get(tool, {}).items() if key not in COMMON_SETTINGS}
+        try:
+            return msgspec.convert(own, kind)
+        except msgspec.ValidationError as error:
+            raise ConfigError(str(error), where=f"[tools.{tool}]", hint="docs/usage.md lists its keys") from error
 
 
 def load_config(path: Path) -> Config:

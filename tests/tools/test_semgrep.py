@@ -1,0 +1,221 @@
+"""semgrep: what its report means, that our packs hit what is planted and nothing else, and that nothing hides code."""
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from real import golden, planted, run
+
+from secdl.model.config import Config, Language, ProductTable, Source
+from secdl.model.errors import MalformedOutput
+from secdl.model.finding import Level
+from secdl.model.shipped import canary_folder, shipped
+from secdl.model.tool import CANARY, Job, Stage
+from secdl.tools.semgrep import PACKS, TOOL, pack_files
+
+HERE = Path(__file__).parent
+DATA = HERE.parent / "data"
+REPORT = (DATA / "semgrep/out.json").read_bytes()
+CONFIG = Config(
+    product=ProductTable(name="p", version="1"),
+    source=(
+        Source(name="tools", path="tools", languages=(Language.PYTHON,)),
+        Source(name="devices", path="devices", languages=(Language.C,), guest_facing=True),
+        Source(name="host", path="host", languages=(Language.C,)),
+    ),
+)
+PLANNED = ["devices/port.c", "tools/appliance.py", "tools/broken.py", "tools/import_appliance.py"]
+
+
+def job(config: Config = CONFIG, **settings) -> Job:
+    (subject,) = TOOL.subjects(config)
+    return Job(
+        name="semgrep",
+        tool="semgrep",
+        stage=Stage.SAST,
+        root="/srv/checkout",
+        folder="/srv/checkout/.secdl/runs/r/evidence/semgrep",
+        sources=subject.sources,
+        settings={**subject.settings, "planned": PLANNED, **settings},
+        has_canary=True,
+    )
+
+
+def altered(**change) -> bytes:
+    return msgspec.json.encode({**msgspec.json.decode(REPORT), **change})
+
+
+def own(report: bytes, ran: Job) -> list[str]:
+    return sorted(f"{f.rule} {f.path}:{f.locations[0].line}" for f in TOOL.parse(report, ran) if f.path[:7] != CANARY)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    for name in ("tools", "devices"):
+        shutil.copytree(DATA / "sast" / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_captured_report_normalises_to_its_golden():
+    assert golden(TOOL, REPORT, job()) == (DATA / "semgrep/golden.json").read_bytes()
+
+
+def test_a_rule_that_does_not_parse_fails_the_run():
+    """semgrep drops it, says so in `errors`, and exits 0."""
+    fault = {"level": "error", "type": "Rule parse error", "rule_id": "x", "message": "Rule parse error in rule x"}
+    with pytest.raises(MalformedOutput, match="Rule parse error in rule x"):
+        TOOL.work(altered(errors=[fault]), job())
+
+
+def test_a_rule_that_was_left_out_fails_the_run():
+    with pytest.raises(MalformedOutput, match=r"secdl\.device\.x"):
+        list(TOOL.parse(altered(skipped_rules=[{"rule_id": "secdl.device.x"}]), job()))
+
+
+@pytest.mark.parametrize("kind", ["Timeout", "OutOfMemory", ["StackOverflow", []], "Syntax error"])
+def test_a_file_that_some_rule_did_not_finish_is_unread(kind):
+    fault = {"level": "warn", "type": kind, "rule_id": "secdl.device.x", "message": "m", "path": "devices/port.c"}
+    work = TOOL.work(altered(errors=[fault]), job())
+    assert len(work.unread) == 1
+    assert work.unread[0].startswith("devices/port.c: ")
+    assert work.read["files"] == 3
+
+
+def test_lines_that_the_parser_stepped_over_are_counted_and_no_failure():
+    work = TOOL.work(REPORT, job())
+    assert work.unread == ()
+    assert work.read == {"files": 4, "files_read_in_part": 1, "lines_not_parsed": 1}
+
+
+def test_a_planned_file_that_was_not_scanned_is_unread():
+    assert TOOL.work(REPORT, job(planned=[*PLANNED, "devices/gone.c"])).unread == ("devices/gone.c: not read",)
+
+
+def test_planned_files_of_another_language_are_not_missed():
+    assert TOOL.work(REPORT, job(planned=[*PLANNED, "devices/build.py", "tools/README.md"])).unread == ()
+
+
+def test_a_pack_reports_only_where_its_language_is_declared():
+    here = job(python=["tools"], device=[])
+    assert not any("secdl.device" in line for line in own(REPORT, here))
+    assert any(f.rule.startswith("secdl.device") and f.path.startswith(CANARY) for f in TOOL.parse(REPORT, here))
+
+
+def test_what_is_excluded_is_not_reported():
+    assert not any("import_appliance" in line for line in own(REPORT, job(exclude=["tools/import_*"])))
+
+
+def test_identity_is_the_code_in_the_message_and_not_its_prose():
+    before = {f.locations: f.context for f in TOOL.parse(REPORT, job())}
+    after = {f.locations: f.context for f in TOOL.parse(REPORT.replace(b"A number that", b"The number which"), job())}
+    assert before == after
+    assert "value" in before.values()
+
+
+def test_an_unknown_severity_is_unknown_and_not_harmless():
+    raw = REPORT.replace(b'"severity":"HIGH"', b'"severity":"GRAVE"')
+    assert Level.UNKNOWN in {finding.level for finding in TOOL.parse(raw, job())}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{}",
+        REPORT[: len(REPORT) // 2],
+        (DATA / "bandit/out.json").read_bytes(),
+        b'{"version": "2.1.0", "runs": []}',
+    ],
+    ids=["empty", "no keys", "cut off", "another tool", "SARIF"],
+)
+def test_anything_but_a_whole_report_is_malformed(raw):
+    with pytest.raises(MalformedOutput):
+        list(TOOL.parse(raw, job()))
+    with pytest.raises(MalformedOutput):
+        TOOL.work(raw, job())
+
+
+def test_only_guest_facing_c_is_read():
+    assert job().sources == ("tools", "devices")
+
+
+def test_packs_of_the_repository_run_beside_ours_and_are_inputs():
+    config = msgspec.structs.replace(CONFIG, tools={"semgrep": {"packs": ["rules/own.yaml"]}})
+    mine = job(config)
+    assert "rules/own.yaml" in mine.sources
+    words = TOOL.argv(mine)
+    assert "--config=/srv/checkout/rules/own.yaml" in words
+    assert f"--config={shipped(PACKS)}" in words
+    assert words[words.index("--") + 1 :] == ("devices", "tools", mine.canary)
+
+
+def test_every_planted_defect_is_found_in_a_real_run_with_an_empty_home(checkout):
+    ended, ran, report = run(TOOL, job(), checkout)
+    assert ended.status in TOOL.completed
+    found = Counter(f.rule for f in TOOL.parse(report, ran) if f.path.startswith(CANARY))
+    assert {rule: found[rule] for rule, count in planted("semgrep").items() if found[rule] < count} == {}
+    assert TOOL.work(report, ran).read["files"] == 4
+
+
+def test_nothing_in_the_tree_hides_code(checkout):
+    clean = own(*run(TOOL, job(), checkout)[:0:-1])
+    (checkout / ".semgrepignore").write_text("*.c\n.secdl/\n")
+    (checkout / ".gitignore").write_text("tools/\n.secdl/\n")
+    with (checkout / "devices/port.c").open("a") as file:
+        file.write(f"/* {'long ' * 250_000} */\n")
+    assert own(*run(TOOL, job(), checkout)[:0:-1]) == clean
+    assert "secdl.device.bottom-half-unguarded devices/port.c:14" in clean  # its line says nosemgrep
+
+
+def test_a_broken_pack_of_the_repository_fails_the_run(checkout):
+    """semgrep exits 0 with a rule less."""
+    (checkout / "own.yaml").write_text(
+        "rules: [{id: own.x, languages: [c], severity: HIGH, message: m, pattern: 'if (c) $S ('}]\n"
+    )
+    _, ran, report = run(TOOL, job(packs=["own.yaml"]), checkout)
+    with pytest.raises(MalformedOutput, match=r"own\.x"):
+        TOOL.work(report, ran)
+
+
+def test_the_right_twins_give_no_finding(tmp_path):
+    shutil.copytree(HERE.parent.parent / "examples/devices", tmp_path / "devices")
+    names = sorted(f"devices/{path.name}" for path in tmp_path.glob("devices/*.c"))
+    _, ran, report = run(TOOL, job(planned=names), tmp_path)
+    assert own(report, ran) == []
+    assert TOOL.work(report, ran).read["files"] == len(names) >= 4
+
+
+def _rules() -> list[dict[str, object]]:
+    return [rule for path in pack_files() for rule in msgspec.yaml.decode(path.read_bytes())["rules"]]
+
+
+def test_every_rule_has_a_planted_defect_and_no_comment_names_an_unknown_rule():
+    assert set(planted("semgrep")) == {rule["id"] for rule in _rules()}
+
+
+def test_every_wrong_device_has_a_right_twin():
+    wrong = {path.name for path in canary_folder("semgrep/device").glob("*.c")}
+    assert wrong == {path.name for path in (HERE.parent.parent / "examples/devices").glob("*.c")}
+
+
+@pytest.mark.parametrize("rule", _rules(), ids=lambda rule: rule["id"])
+def test_every_rule_says_what_is_gained_and_what_to_do(rule):
+    assert re.fullmatch(r"secdl\.(device|python)\.[a-z][a-z0-9-]+", rule["id"])
+    assert rule["severity"] in {"CRITICAL", "HIGH", "MEDIUM", "LOW"}
+    metadata = rule["metadata"]
+    assert set(metadata) == {"title", "cwe", "gain", "fix", "confidence", "references"}
+    assert all(re.fullmatch(r"CWE-\d+: .+", cwe) for cwe in metadata["cwe"])
+    assert metadata["confidence"] in {"HIGH", "MEDIUM", "LOW"}
+    assert all(url.startswith("https://") for url in metadata["references"])
+    assert min(len(metadata[key]) for key in ("title", "gain", "fix")) > 15
+    quoted = rule["message"].split("`")[1::2]
+    assert all("$" in code for code in quoted), "backticks hold code of the scanned tree only"
+
+
+def test_rules_can_be_explained():
+    described = {rule.id: rule for rule in TOOL.rules()}
+    assert described["secdl.device.guest-divisor"].cwe == ("CWE-369",)
+    assert all(rule.gain and rule.fix for rule in described.values())
