@@ -11,7 +11,7 @@ from typing import IO, cast
 from secdl.image.cache import locked, published
 from secdl.image.dpkg import installed, os_release
 from secdl.image.folder import folder_digest, open_folder
-from secdl.image.oci import write_layout
+from secdl.image.oci import pack_folder, write_layout
 from secdl.image.rootfs import LIMITS, ImageRefused, Kind, Limits, Rootfs
 from secdl.image.tarball import compressed, open_tar
 from secdl.model.errors import ConfigError
@@ -29,7 +29,9 @@ def identify(path: Path, *, name: str, cache: Path, limits: Limits = LIMITS) -> 
     """
     if path.is_dir():
         with open_folder(path, limits) as rootfs:
-            return describe(rootfs, name=name, kind="folder", digest=folder_digest(rootfs))
+            digest = folder_digest(rootfs)
+            layout = _layout(cache, digest, folder=path)
+            return describe(rootfs, name=name, kind="folder", digest=digest, oci=str(layout))
     if not path.is_file():
         raise ConfigError(f"no image at {path}", where=f"image {name!r}", hint="give a tar or a folder")
     path = path.resolve()
@@ -37,13 +39,23 @@ def identify(path: Path, *, name: str, cache: Path, limits: Limits = LIMITS) -> 
         path = _unpacked(path, kind, cache, limits)
     _refuse_disks(path)
     digest = file_sha256(path)
+    layout = _layout(cache, digest, tar=path)
+    with open_tar(path, limits) as rootfs:
+        return describe(rootfs, name=name, kind="tar", digest=digest, oci=str(layout))
+
+
+def _layout(cache: Path, digest: str, *, tar: Path | None = None, folder: Path | None = None) -> Path:
+    """The OCI layout over `tar`, or over `folder` packed beside it; made once."""
     layout = cache / "layouts" / digest.removeprefix("sha256:")[:32]
     with locked(layout):
         if not layout.exists():
             with published(layout) as fresh:
-                write_layout(fresh, path, digest)
-    with open_tar(path, limits) as rootfs:
-        return describe(rootfs, name=name, kind="tar", digest=digest, oci=str(layout))
+                if folder is not None:
+                    pack_folder(folder, fresh / "rootfs.tar")
+                    tar, digest = fresh / "rootfs.tar", file_sha256(fresh / "rootfs.tar")
+                if tar is not None:
+                    write_layout(fresh, tar, digest)
+    return layout
 
 
 def describe(rootfs: Rootfs, *, name: str, kind: str, digest: str, oci: str = "") -> ImageRecord:

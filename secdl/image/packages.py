@@ -14,6 +14,7 @@ from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Location
 from secdl.model.rulebook import RuleEntry
 from secdl.model.text import one_line
+from secdl.model.tool import CANARY_PACKAGE
 
 TOOL_NAME = "image-packages"
 _RPM = ("var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/Packages")
@@ -97,6 +98,8 @@ def sbom_packages(raw: bytes) -> dict[Key, str]:
                 purl = PackageURL.from_string(component.purl)
             except ValueError as error:
                 raise MalformedOutput(one_line(f"not a purl: {component.purl}"), where="SBOM") from error
+            if purl.name == CANARY_PACKAGE:
+                continue
             listed[purl.name, dict(purl.qualifiers or {}).get("arch", "")] = purl.version or ""
     return listed
 

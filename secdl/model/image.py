@@ -14,10 +14,11 @@ FILE = "image.json"
 class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One image, identified. It is never copied into a run: `path` is the tar or folder itself, absolute.
 
-    `oci` is an OCI image layout over the same tar, for scanners that read one (`syft scan oci-dir:…`); empty for a
-    folder. `digest` is sha256 over the tar's bytes, or over the folder's listing and contents. `recipe` and
-    `recipe_digest` are empty for an image that was not built here; `built` is when it was, `reused` whether by an
-    earlier run. `release` is what its os-release says (`debian`, `12`).
+    `oci` is an OCI image layout over the same tar, or over the folder packed into one, for scanners that read one
+    (`syft scan oci-dir:…`); its last layer plants the package `secdl-canary`. `digest` is sha256 over the tar's bytes,
+    or over the folder's listing and contents. `recipe` and `recipe_digest` are empty for an image that was not built
+    here; `built` is when it was, `reused` whether by an earlier run. `release` is what its os-release says (`debian`,
+    `12`).
     """
 
     schema: int = 1

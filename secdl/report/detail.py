@@ -12,6 +12,7 @@ from secdl.model.finding import Finding
 from secdl.model.image import FILE as IMAGE_FILE
 from secdl.model.image import ImageRecord
 from secdl.model.record import Excerpt, Record
+from secdl.model.tool import CANARY_PACKAGE
 from secdl.report import words
 from secdl.report.svg import safe_svg
 from secdl.report.view import Ran, View
@@ -184,7 +185,9 @@ def _boms(record: Record) -> Iterator[tuple[str, Bom]]:
 
 
 def _packages(job: str, bom: Bom, counts: Mapping[str, int]) -> Packages:
-    listed = [component for component in bom.components if component.type != "file"]
+    listed = [
+        component for component in bom.components if component.type != "file" and component.name != CANARY_PACKAGE
+    ]
     rows = [(component, counts.get(_bare(component.purl), 0) if component.purl else 0) for component in listed]
     rows.sort(key=_package_order)
     return Packages(

@@ -2,8 +2,8 @@
 
 from secdl.model.config import Config
 from secdl.model.image import image_of
-from secdl.model.tool import Job, Stage, Subject, Tool
-from secdl.tools._sbom import ENV, OUTPUT, arguments, parse, work
+from secdl.model.tool import Canary, Job, Stage, Subject, Tool
+from secdl.tools._sbom import ENV, OUTPUT, RULE, arguments, parse, work
 
 
 def subjects(config: Config) -> tuple[Subject, ...]:
@@ -12,11 +12,8 @@ def subjects(config: Config) -> tuple[Subject, ...]:
 
 
 def argv(job: Job) -> tuple[str, ...]:
-    """One scan of the image as image-build left it: its OCI layout, read without unpacking, or its folder."""
-    image = image_of(job.inputs["image-build"])
-    source = f"oci-dir:{image.oci}" if image.oci else f"dir:{image.path}"
-    # What is installed counts, as the package database has it; a package's own lock files list what may not be there.
-    return arguments(source, job, "--override-default-catalogers=image")
+    """One scan of the image as image-build left it, planted package included: read as it is, never unpacked."""
+    return arguments(f"oci-dir:{image_of(job.inputs['image-build']).oci}", job)
 
 
 TOOL = Tool(
@@ -29,6 +26,7 @@ TOOL = Tool(
     work=work,
     output=OUTPUT,
     needs=("image-build",),
+    canary=Canary(expects={RULE: 1}),
     program="syft",
     env=ENV,
     weight_s=20.0,

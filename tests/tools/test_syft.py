@@ -83,15 +83,15 @@ def test_both_formats_are_written() -> None:
     assert syft.TOOL.env == {"SYFT_CHECK_FOR_APP_UPDATE": "false"}
 
 
-@pytest.mark.parametrize(("oci", "source"), [("oci", "oci-dir:"), ("", "dir:")])
-def test_an_image_is_read_as_image_build_left_it(tmp_path: Path, oci: str, source: str) -> None:
-    record = {
-        "name": "app",
-        "kind": "tar",
-        "path": str(tmp_path),
-        "oci": oci and str(tmp_path / oci),
-        "digest": "sha256:0",
-    }
+def test_an_image_is_read_as_image_build_left_it(tmp_path: Path) -> None:
+    record = {"name": "app", "kind": "tar", "path": str(tmp_path), "oci": "/cache/oci", "digest": "sha256:0"}
     (tmp_path / FILE).write_text(json.dumps({**record, "size_bytes": 1, "files": 1, "packages": 1}))
     job = job_of(image_sbom.TOOL, inputs={"image-build": str(tmp_path / "out.sarif")})
-    assert image_sbom.TOOL.argv(job)[1].startswith(source + str(tmp_path))
+    assert image_sbom.TOOL.argv(job)[1] == "oci-dir:/cache/oci"
+
+
+def test_findings_of_the_captured_report_of_an_image() -> None:
+    job = job_of(image_sbom.TOOL)
+    found = list(image_sbom.TOOL.parse(report("image-sbom"), job))
+    assert codec.encode(found) == (DATA / "image-sbom" / "golden.json").read_bytes()
+    assert image_sbom.TOOL.work(report("image-sbom"), job).read == {"packages": 18}
