@@ -126,7 +126,7 @@ def compare(
     # One mark per day, shared by all findings first seen then.
     known = {day: (Status.UNCHANGED, day or baseline.day) for day in set(first.values())}
     marks = [known[first[one.fingerprint]] if one.fingerprint in first else new for one in findings]
-    why = _Causes(baseline, findings if gone else [], plan=plan, standings=standings, packages=packages)
+    why = _Causes(baseline, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
     absent = [
         msgspec.structs.replace(
             old,
@@ -243,6 +243,7 @@ class _Causes:
         self,
         baseline: Baseline,
         findings: list[Finding],
+        gone: list[Finding],
         *,
         plan: Plan,
         standings: tuple[Standing, ...],
@@ -259,7 +260,10 @@ class _Causes:
             if standing.valid:
                 self._valid.setdefault(tool, []).append(standing.evidence)
         self._sources = {job.name: job.sources for job in plan.jobs}
-        self._seen = {(finding.tool, place.path) for finding in findings for place in finding.locations}
+        asked = {old.path for old in gone}
+        self._seen = {
+            (finding.tool, place.path) for finding in findings for place in finding.locations if place.path in asked
+        }
 
     def cause(self, old: Finding) -> AbsentCause:
         ran = self._valid.get(old.tool, [])

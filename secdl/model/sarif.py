@@ -35,7 +35,7 @@ _SARIF_LEVEL = {
 _LEVEL = {"error": Level.HIGH, "warning": Level.MEDIUM, "note": Level.LOW, "none": Level.INFO}
 _LEVEL_WORDS = frozenset(level.value for level in Level)
 _BANDS = ((9.0, Level.CRITICAL), (7.0, Level.HIGH), (4.0, Level.MEDIUM))
-_MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS = 20, 8000, 50, 500, 50
+_MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS, _MAX_SNIPPET = 20, 8000, 50, 500, 50, 2000
 _SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "8.0", Level.MEDIUM: "5.5", Level.LOW: "2.0", Level.INFO: "0.0"}
 
 
@@ -260,6 +260,8 @@ def foreign_work(run: Run, *, where: str) -> dict[str, int]:
 
 def set_aside(result: Result | _Aside) -> bool:
     """Whether `result` is no finding: not of kind `fail`, gone since a baseline, or suppressed."""
+    if result.kind == "fail" and not result.suppressions:
+        return result.baseline_state == "absent"
     return result.kind != "fail" or result.baseline_state == "absent" or _suppressed(result)
 
 
@@ -316,6 +318,7 @@ class Reader:
     def __init__(self, run: Run, job: Job) -> None:
         self._run = run
         self._job = job
+        self._tool = job.tool
         self._by_index = run.tool.driver.rules
         components = (run.tool.driver, *run.tool.extensions)
         self._by_id = {rule.id: rule for component in components for rule in component.rules}
@@ -327,33 +330,51 @@ class Reader:
         view = self._view(result)
         own = result.properties
         if own:
-            level, word = _level(result, view.rule)
-        elif (known := view.levels.get(result.level)) is not None:
-            level, word = known
-        else:
-            level, word = view.levels[result.level] = _level(result, view.rule)
+            return self._with_own(result, view, own)
+        if (known := view.levels.get(result.level)) is None:
+            known = view.levels[result.level] = _level(result, view.rule)
         return Finding(
-            tool=self._job.tool,
+            tool=self._tool,
             rule=view.name,
-            level=level,
+            level=known[0],
             message=self._message(result, view),
-            locations=tuple(self._locations(result)),
-            word=word,
-            snippet=clean(_snippet(result), limit=2000),
-            context=_context(result),
-            cwe=_cwe(own, view.rule) if own else view.cwe,
-            aliases=_words(own, "secdl/aliases") if own else (),
-            purl=(_line(own, "secdl/purl") or None) if own else None,
-            gain=(_line(own, "secdl/gain") or view.gain) if own else view.gain,
-            fix=(_line(own, "secdl/fix") or view.fix) if own else view.fix,
+            locations=self._locations(result),
+            word=known[1],
+            snippet=_snippet(result),
+            context=_own_fingerprint(result),
+            cwe=view.cwe,
+            gain=view.gain,
+            fix=view.fix,
         )
 
     def identity(self, result: Result) -> tuple[str, str, str]:
         """Rule, path and context of `result` as its finding would have them, without making the finding."""
         view = self._view(result)
-        text = _context(result) or folded(clean(_snippet(result), limit=2000))
-        path = next((place.path for place in self._locations(result)), "")
-        return view.name, path, text or without_digits(self._message(result, view))
+        locations = result.locations
+        first = locations[0].physical_location if locations else None
+        path = self._path(first.artifact_location) if first is not None else ""
+        if not path:
+            path = next((place.path for place in self._locations(result)), "")
+        text = _context(result) if result.properties else _own_fingerprint(result)
+        return view.name, path, text or folded(_snippet(result)) or without_digits(self._message(result, view))
+
+    def _with_own(self, result: Result, view: _RuleView, own: Mapping[str, Any]) -> Finding:
+        level, word = _level(result, view.rule)
+        return Finding(
+            tool=self._tool,
+            rule=view.name,
+            level=level,
+            message=self._message(result, view),
+            locations=self._locations(result),
+            word=word,
+            snippet=_snippet(result),
+            context=_context(result),
+            cwe=_cwe(own, view.rule),
+            aliases=_words(own, "secdl/aliases"),
+            purl=_line(own, "secdl/purl") or None,
+            gain=_line(own, "secdl/gain") or view.gain,
+            fix=_line(own, "secdl/fix") or view.fix,
+        )
 
     def artifacts(self) -> tuple[str, ...]:
         """Paths of the files that the run lists as looked at, sorted."""
@@ -388,19 +409,24 @@ class Reader:
         text = message.text or message.markdown
         if not text and message.id in rule.message_strings:
             text = rule.message_strings[message.id].text
-        for number, argument in enumerate(message.arguments[:_MAX_ARGUMENTS]):
-            text = text[:_MAX_TEMPLATE].replace(f"{{{number}}}", argument[:_MAX_TEMPLATE])
+        if message.arguments:
+            for number, argument in enumerate(message.arguments[:_MAX_ARGUMENTS]):
+                text = text[:_MAX_TEMPLATE].replace(f"{{{number}}}", argument[:_MAX_TEMPLATE])
         return clean((text or rule.short_description.text or view.name).strip())
 
-    def _locations(self, result: Result) -> Iterator[Location]:
+    def _locations(self, result: Result) -> tuple[Location, ...]:
+        found: list[Location] = []
         for location in result.locations[:_MAX_LOCATIONS]:
             physical = location.physical_location
             if physical is not None and (path := self._path(physical.artifact_location)):
                 region = physical.region
-                yield Location(path=path, line=position(region.start_line), column=position(region.start_column))
+                found.append(
+                    Location(path=path, line=position(region.start_line), column=position(region.start_column))
+                )
                 continue
             for logical in location.logical_locations[:1]:
-                yield Location(path=self._job.path(logical.fully_qualified_name or logical.name))
+                found.append(Location(path=self._job.path(logical.fully_qualified_name or logical.name)))
+        return tuple(found)
 
     def _path(self, location: ArtifactLocation) -> str:
         key = (location.uri, location.uri_base_id, location.index)
@@ -451,19 +477,27 @@ def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
 def _snippet(result: Result) -> str:
     for location in result.locations:
         physical = location.physical_location
-        if physical is not None and physical.region.snippet is not None:
-            return physical.region.snippet.text
+        if physical is not None and (snippet := physical.region.snippet) is not None:
+            return clean(snippet.text, limit=_MAX_SNIPPET)
     return ""
 
 
 def _context(result: Result) -> str:
-    given = _text(result.properties, "secdl/context") if result.properties else ""
-    if not given and (result.fingerprints or result.partial_fingerprints):
-        own = result.fingerprints or {k: v for k, v in result.partial_fingerprints.items() if k != FINGERPRINT}
-        given = "|".join(f"{key}={own[key]}" for key in sorted(own))
-    if len(given) > _MAX_CONTEXT:
-        return "sha256:" + sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
-    return clean(given)
+    given = _text(result.properties, "secdl/context")
+    return _short(given) if given else _own_fingerprint(result)
+
+
+def _own_fingerprint(result: Result) -> str:
+    own = result.fingerprints or result.partial_fingerprints
+    if not own:
+        return ""
+    return _short("|".join(f"{key}={own[key]}" for key in sorted(own) if key != FINGERPRINT))
+
+
+def _short(context: str) -> str:
+    if len(context) > _MAX_CONTEXT:
+        return "sha256:" + sha256(context.encode("utf-8", "surrogatepass")).hexdigest()
+    return clean(context)
 
 
 def _cwe(own: Mapping[str, Any], rule: ReportingDescriptor) -> tuple[str, ...]:

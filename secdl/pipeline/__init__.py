@@ -1,11 +1,14 @@
-"""configuration → plan → tools → evidence → findings → policy → verdict → report."""
+"""configuration → plan → tools → evidence → findings → policy → verdict → report.
+
+What scans and what renders is imported where it is used: judging must not pay for it.
+"""
 
 import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from secdl.advisories import folder_in_use
 from secdl.model import codec
 from secdl.model.config import load_config
 from secdl.model.plan import Plan
@@ -15,12 +18,13 @@ from secdl.pipeline import baselines
 from secdl.pipeline.inputs import INTERRUPTED, POLICY, copy_inputs, copy_waivers, read
 from secdl.pipeline.judge import judge_folder, read_record, store
 from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
-from secdl.pipeline.programs import Programs
-from secdl.pipeline.scan import Progress, Scan
-from secdl.report import FILES, FORMATS
-from secdl.run.process import Cancel
 from secdl.run.store import RunFolder
-from secdl.run.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from secdl.pipeline.programs import Programs
+    from secdl.pipeline.scan import Progress
+    from secdl.run.process import Cancel
+    from secdl.run.toolchain import Toolchain
 
 __all__ = ["Options", "debian_lacking", "judge_run", "prepare", "read_record", "report_run", "scan_run"]
 
@@ -42,9 +46,12 @@ def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, 
 
 
 def scan_run(
-    run: RunFolder, plan: Plan, options: Options, *, toolchain: Toolchain, progress: Progress, cancel: Cancel
+    run: RunFolder, plan: Plan, options: Options, *, toolchain: "Toolchain", progress: "Progress", cancel: "Cancel"
 ) -> None:
     """Runs the plan's tools; what they leave is their evidence. A cancelled run says so in its inputs."""
+    from secdl.advisories import folder_in_use
+    from secdl.pipeline.scan import Scan
+
     tools, programs = _programs(plan, options, toolchain)
     Scan(
         plan=plan,
@@ -62,7 +69,7 @@ def scan_run(
         run.write(INTERRUPTED, cancel.reason.encode() + b"\n")
 
 
-def debian_lacking(plan: Plan, options: Options, toolchain: Toolchain) -> tuple[str, ...]:
+def debian_lacking(plan: Plan, options: Options, toolchain: "Toolchain") -> tuple[str, ...]:
     """Debian packages that the plan needs and this machine lacks."""
     tools, programs = _programs(plan, options, toolchain)
     lacking = programs.lacking(tools[job.tool] for job in plan.jobs if not job.skip)
@@ -86,6 +93,8 @@ def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: 
 
 def report_run(run: RunFolder) -> dict[str, Path]:
     """Writes every report of a judged run below its report/; gives the paths by format."""
+    from secdl.report import FILES, FORMATS
+
     record = read_record(run)
     written = {}
     for kind, name in FILES.items():
@@ -94,7 +103,9 @@ def report_run(run: RunFolder) -> dict[str, Path]:
     return written
 
 
-def _programs(plan: Plan, options: Options, toolchain: Toolchain) -> tuple[dict[str, Tool], Programs]:
+def _programs(plan: Plan, options: Options, toolchain: "Toolchain") -> "tuple[dict[str, Tool], Programs]":
+    from secdl.pipeline.programs import Programs
+
     config = load_config(options.config)
     tools = tools_of(config)
     tables = tool_tables(config, tools, where=str(options.config))

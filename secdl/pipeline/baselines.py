@@ -13,7 +13,6 @@ from secdl.model.evidence import Evidence
 from secdl.model.verdict import Verdict
 from secdl.pipeline.inputs import read as read_file
 from secdl.run.store import RunFolder
-from secdl.tools import builtin_tools
 
 _ABOUT = "inputs/baseline.json"
 _FINDINGS = "inputs/baseline.jsonl"
@@ -45,7 +44,7 @@ def find(name: str, root: Path, *, today: date) -> Found:
         return Found(about=About(name=path.name, day=today), kind=_FINDINGS, content=read_file(path))
     if path.is_file():
         content = path.read_bytes()
-        gate.of_sarif(path.name, content, tools=_names())
+        gate.of_sarif(path.name, content)
         return Found(about=About(name=path.name), kind=_SARIF, content=content)
     run = RunFolder.find(root / ".secdl" / "runs", name)
     digest = run.digest()
@@ -69,19 +68,15 @@ def copy(run: RunFolder, found: Found) -> None:
     run.write(_ABOUT, codec.encode(found.about))
 
 
-def read(run: RunFolder) -> gate.Baseline | None:
-    """The baseline in the run's inputs, None where there is none."""
+def read(run: RunFolder, *, tools: frozenset[str]) -> gate.Baseline | None:
+    """The baseline in the run's inputs, None where there is none; `tools` are those of the run."""
     raw = run.read(_ABOUT)
     if raw is None:
         return None
     about = codec.decode(raw, About, where=_ABOUT)
     if (sarif := run.read(_SARIF)) is not None:
-        return gate.of_sarif(about.name, sarif, tools=_names())
+        return gate.of_sarif(about.name, sarif, tools=tools)
     lines = run.read(_FINDINGS)
     if lines is None or about.day is None:
         raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))
     return gate.of_run(about.name, lines, evidence=about.evidence, day=about.day, policy_digest=about.policy_digest)
-
-
-def _names() -> frozenset[str]:
-    return frozenset(tool.name for tool in builtin_tools())

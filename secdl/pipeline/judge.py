@@ -40,7 +40,7 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
     altered = {
         one.job: f"{', '.join(names[:3])} altered since the scan" for one in evidence if (names := run.altered(one))
     }
-    tools = _tools(run)
+    tools = _tools(run, plan)
     findings: list[Finding] = []
     for one in evidence:
         if one.job not in altered:
@@ -54,7 +54,7 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
         findings=findings,
         policy=parse_policy(_text(run, POLICY), where="gate.toml"),
         waivers=parse_waivers(_text(run, WAIVERS), where="waivers.toml"),
-        baseline=baselines.read(run),
+        baseline=baselines.read(run, tools=frozenset(one.tool for one in evidence)),
         owners=owners({path.name: path.read_text("utf-8", "replace") for path in _owner_files(run)}),
         profile=profile or plan.profile,
         interrupted=run.read(INTERRUPTED) is not None,
@@ -89,12 +89,8 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
 
 def store(run: RunFolder, judgement: Judgement) -> None:
     """Writes findings.jsonl and verdict.json, and seals the run."""
-    encoder = msgspec.json.Encoder(order="sorted")
-    buffer = bytearray()
-    for finding in judgement.findings:
-        buffer += encoder.encode(finding)
-        buffer += b"\n"
-    run.write(FINDINGS, bytes(buffer))
+    encode = msgspec.json.Encoder(order="sorted").encode
+    run.write(FINDINGS, (encode(finding) + b"\n" for finding in judgement.findings))
     run.write(VERDICT, codec.encode(judgement.verdict))
     run.seal()
 
@@ -105,7 +101,7 @@ def read_record(run: RunFolder) -> Record:
     plan = run.plan()
     evidence = tuple(_evidence(run, plan))
     decoder = msgspec.json.Decoder(Finding)
-    tools = _tools(run)
+    tools = _tools(run, plan)
     return Record(
         plan=plan,
         evidence=evidence,
@@ -157,7 +153,9 @@ def _blank(job: Job, reason: str) -> Evidence:
     return Evidence(job=job.name, tool=job.tool, stage=job.stage, outcome=Outcome.MISSING, reason=reason)
 
 
-def _tools(run: RunFolder) -> dict[str, Tool]:
+def _tools(run: RunFolder, plan: Plan) -> dict[str, Tool]:
+    if not plan.jobs:
+        return {}
     raw = run.read(CONFIG)
     config = parse_toml(raw.decode(), Config, where=CONFIG) if raw else None
     return {tool.name: tool for tool in tools_of(config)}

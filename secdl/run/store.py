@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,13 +26,13 @@ MARK = "evidence.json"
 _CHUNK_BYTES = 1 << 20
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Puts `content` at `path` whole or not at all, and on the disk before it has its name."""
+def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Puts `content`, whole or in pieces, at `path` whole or not at all, and on the disk before it has its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            file.writelines((content,) if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -116,8 +116,8 @@ class RunFolder:
         """What the run set out to do."""
         return codec.load(self.path / "plan.json", Plan)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Puts a file into the run, atomically."""
+    def write(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """Puts a file into the run, atomically; in pieces where it is large."""
         write_atomic(self.path / name, content)
 
     def read(self, name: str) -> bytes | None:
