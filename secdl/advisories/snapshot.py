@@ -134,6 +134,11 @@ class Snapshot:
         self.folder, self.manifest, self.digest = folder, manifest, digest
         self._opened: dict[str, _Ecosystem] = {}
 
+    def verify(self) -> None:
+        """Raises `MalformedOutput` where a file is not the one that the manifest names; unpacks none."""
+        for entry in self.manifest.ecosystems.values():
+            _packed(self.folder, entry)
+
     def data_dates(self) -> dict[str, date | None]:
         """The data date of each ecosystem; None where it is unknown."""
         return {name: entry.data_date for name, entry in sorted(self.manifest.ecosystems.items())}
@@ -189,7 +194,11 @@ class Snapshot:
 
     def _ecosystem(self, name: str) -> _Ecosystem:
         if name not in self._opened:
-            self._opened[name] = _Ecosystem(_read(self.folder, name, self.manifest.ecosystems.get(name)))
+            entry = self.manifest.ecosystems.get(name)
+            if entry is None:
+                hint = "`secdl db import` takes them in"
+                raise NotCovered(f"no advisories for {name}", where=str(self.folder), hint=hint)
+            self._opened[name] = _Ecosystem(_read(self.folder, name, entry))
         return self._opened[name]
 
 
@@ -226,9 +235,7 @@ def pack(document: Document) -> bytes:
     return lzma.compress(raw, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=6 | lzma.PRESET_EXTREME)
 
 
-def _read(folder: Path, name: str, entry: Entry | None) -> Document:
-    if entry is None:
-        raise NotCovered(f"no advisories for {name}", where=str(folder), hint="`secdl db import` takes them in")
+def _packed(folder: Path, entry: Entry) -> bytes:
     path = folder / entry.file
     try:
         packed = path.read_bytes()
@@ -236,6 +243,11 @@ def _read(folder: Path, name: str, entry: Entry | None) -> Document:
         raise MalformedOutput(error.strerror or "unreadable", where=str(path)) from error
     if f"sha256:{sha256(packed).hexdigest()}" != entry.digest:
         raise MalformedOutput("digest differs from the manifest's", where=str(path), hint="import the data again")
+    return packed
+
+
+def _read(folder: Path, name: str, entry: Entry) -> Document:
+    packed, path = _packed(folder, entry), folder / entry.file
     try:
         unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=256 << 20)
         raw = unpacker.decompress(packed, max_length=LARGEST)
@@ -244,7 +256,7 @@ def _read(folder: Path, name: str, entry: Entry | None) -> Document:
     if not unpacker.eof:
         raise MalformedOutput("cut off, or unpacks to too much", where=str(path))
     document = codec.decode(raw, Document, where=str(path))
-    if (document.schema, document.ecosystem) != (SCHEMA, name) or len(document.advisories) != entry.records:
+    if (document.schema, document.ecosystem, len(document.advisories)) != (SCHEMA, name, entry.records):
         raise MalformedOutput("is not what the manifest says", where=str(path), hint="import the data again")
     return document
 

@@ -53,7 +53,7 @@ def folder_in_use(env: Mapping[str, str]) -> Path:
     """
     current = import_folder(env) / _CURRENT
     folder = current.resolve() if current.is_symlink() else shipped_folder()
-    load(folder)
+    load(folder).verify()
     return folder
 
 

@@ -154,9 +154,9 @@ class Scan:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             laid = dict(tool.lay(job, Checkout(Path(job.root))))
+            argv = (*program.argv, *tool.argv(job))
         except MalformedOutput as error:
             return replace(blank, outcome=Outcome.FAILED, reason=one_line(str(error)))
-        argv = (*program.argv, *tool.argv(job))
         dates = data_dates(self.advisories, tool.ecosystems)
         key = key_of(
             tool,

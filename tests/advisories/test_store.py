@@ -212,9 +212,12 @@ def test_a_date_in_the_future_is_refused(env: Env, tmp_path: Path) -> None:
         import_data(source, env, today=TODAY, data_date=date(2027, 7, 9))
 
 
-def test_damaged_imported_data_is_an_error_and_the_shipped_does_not_stand_in(env: Env, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["manifest.json", "PyPI.json.xz", "Go.json.xz"])
+def test_damaged_imported_data_is_an_error_and_the_shipped_does_not_stand_in(
+    env: Env, tmp_path: Path, file: str
+) -> None:
     folder = import_data(zipped(tmp_path / "1.zip", *of(record())), env, today=TODAY)
-    (folder / "manifest.json").write_bytes(b"{}")
+    (folder / file).write_bytes(b"{}")
     with pytest.raises(SecdlError):
         folder_in_use(env)
 
@@ -228,3 +231,10 @@ def test_a_data_home_that_cannot_be_written_is_one_error(tmp_path: Path) -> None
     source = zipped(tmp_path / "1.zip", *of(record()))
     with pytest.raises(ConfigError):
         import_data(source, {"XDG_DATA_HOME": str(tmp_path / "file")}, today=TODAY)
+
+
+def test_imported_data_that_is_gone_is_an_error_and_the_shipped_does_not_stand_in(env: Env, tmp_path: Path) -> None:
+    folder = import_data(zipped(tmp_path / "1.zip", *of(record())), env, today=TODAY)
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(SecdlError):
+        folder_in_use(env)
