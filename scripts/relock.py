@@ -1,4 +1,5 @@
-"""Writes every hash lock anew from pyproject.toml and tools.lock.toml, then the digests of the installed tools.
+"""Writes every hash lock anew from pyproject.toml and tools.lock.toml, then, where a tool's lock
+has changed, the digests of the installed tools.
 
 A version that is locked stays unless `--upgrade` is given. No lock names a package index: that is the user's choice.
 """
@@ -32,17 +33,24 @@ def main(arguments: list[str]) -> int:
     _compile([*lock, "pyproject.toml", "--group", "dev", "--constraints", "locks/secdl.txt"], "locks/dev.txt")
     _compile([*lock, "pyproject.toml", "--group", "bench", "--constraints", "locks/secdl.txt"], "locks/bench.txt")
     _compile([*lock, "--group", "build", "--constraints", "locks/dev.txt"], "locks/build.txt")
+    before = _tool_locks()
     for entry, way in _python_tools():
         _from_requirements(lock, (f"{way.requirement}=={entry.version}",), way.lock)
         if way.build_lock:
             _from_requirements(lock, BUILD_LOCKS[way.build_lock], way.build_lock)
-    _write_digests()
+    if _tool_locks() != before or not all(way.digests or way.beyond_registries for _, way in _python_tools()):
+        _write_digests()
     return 0
 
 
 def _python_tools() -> list[tuple[Entry, PythonWay]]:
     lock = load_lock(ROOT / LOCK_FILE)
     return [(entry, way) for entry in lock.tool for way in entry.way if isinstance(way, PythonWay)]
+
+
+def _tool_locks() -> list[str]:
+    paths = [ROOT / way.lock for _, way in _python_tools()]
+    return [path.read_text("utf-8") if path.exists() else "" for path in paths]
 
 
 def _from_requirements(lock: list[str], requirements: tuple[str, ...], output: str) -> None:
