@@ -19,6 +19,8 @@ BLOCKERS = 7
 """Blockers that the first screen shows."""
 GAPS = 9
 """Lines of *Not measured* that the first screen shows before "and N more"."""
+LONGEST = 1000
+"""Characters of one text that the page shows; browsers take seconds to break a word of thousands."""
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _WORDS = (
@@ -135,7 +137,7 @@ def _shown(value: object) -> object:
     if isinstance(value, Markup):
         return value
     if isinstance(value, str):
-        return clean(value, limit=20_000)
+        return clean(value, limit=LONGEST)
     if value is None:
         raise TypeError("a template shows None")
     return value

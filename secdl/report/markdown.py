@@ -140,7 +140,5 @@ def _row(row: Row, limit: int) -> str:
 
 def _accepted(item: Accepted, limit: int) -> str:
     covers = "" if item.findings is None else f" ({words.some(item.findings, 'finding')})"
-    return (
-        f"{prose(item.what)}{covers}: {prose(item.reason, limit=limit)}; owner {prose(item.owner)}, "
-        f"approver {prose(item.approver)}, expires {prose(item.expires)}"
-    )
+    who = ", ".join(prose(part) for part in (item.owner, item.approver, item.expires))
+    return f"{prose(item.what)}{covers}: {prose(item.reason, limit=limit)}; {who}"

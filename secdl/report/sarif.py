@@ -10,7 +10,6 @@ import msgspec
 from secdl.model import codec
 from secdl.model.evidence import Outcome
 from secdl.model.finding import LEVELS, Finding, Level, Location
-from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.record import Record
 from secdl.model.sarif import SCHEMA, run_of
 from secdl.model.text import clean, one_line
@@ -222,8 +221,6 @@ def _pascal(id_: str) -> str:
 
 
 def _judge(seen: View, finding: Finding, result: dict[str, Any]) -> None:
-    if not finding.message.endswith((".", "!", "?")):
-        result["message"] = {"text": finding.message + "."}
     result["baselineState"] = finding.status.value
     result["properties"]["secdl/blocking"] = finding.blocking
     if finding.owner:
@@ -232,8 +229,6 @@ def _judge(seen: View, finding: Finding, result: dict[str, Any]) -> None:
         result["properties"]["secdl/firstSeen"] = finding.first_seen.isoformat()
     if finding.waiver is not None:
         result["suppressions"] = [_suppression(seen, finding.waiver)]
-    if not result["partialFingerprints"].get(FINGERPRINT):
-        del result["partialFingerprints"]
 
 
 def _suppression(seen: View, waiver_id: str) -> dict[str, Any]:

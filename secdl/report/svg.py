@@ -77,6 +77,8 @@ _KINDS: dict[str, re.Pattern[str]] = {
     **dict.fromkeys(_WORDS, _WORD),
 }
 _AUTO = {"orient": ("auto", "auto-start-reverse")}
+# What the threat-model diagrams are drawn with; the page's style sheet knows these words.
+_CLASSES = frozenset(("cross", "edge", "head", "node", "same", "soft", "trust", "trust-name"))
 _REFERENCES = ("marker-start", "marker-mid", "marker-end")
 
 
@@ -134,7 +136,9 @@ def _write(
 def _attributes(element: ElementTree.Element, prefix: str) -> str:
     kept = []
     for name, value in element.attrib.items():
-        if name == "id" and _ID.fullmatch(value):
+        if name == "class" and (words := [word for word in value.split() if word in _CLASSES]):
+            kept.append(f' class="{" ".join(words)}"')
+        elif name == "id" and _ID.fullmatch(value):
             kept.append(f' id="{prefix}{value}"')
         elif name in _REFERENCES and (match := _REFERENCE.fullmatch(value)):
             kept.append(f' {name}="url(#{prefix}{match[1]})"')

@@ -50,7 +50,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """One thing that a signature accepts, with who approved it until when."""
+    """One thing that a signature accepts; `owner`, `approver` and `expires` are phrases."""
 
     what: str
     reason: str
@@ -96,15 +96,7 @@ class View:
 def view(record: Record) -> View:
     """The words and figures of `record` that all formats share."""
     present = sorted((f for f in record.findings if f.status is not Status.ABSENT), key=words.worst_first)
-    judged = {summary.job: summary for summary in record.verdict.evidence}
-    ran = tuple(
-        Ran(
-            evidence=evidence,
-            valid=evidence.job in judged and judged[evidence.job].valid and evidence.outcome is not Outcome.SKIPPED,
-            reason=(judged[evidence.job].reason if evidence.job in judged else "") or evidence.reason,
-        )
-        for evidence in record.evidence
-    )
+    ran = _ran(record)
     return View(
         record=record,
         word=record.verdict.verdict,
@@ -119,6 +111,21 @@ def view(record: Record) -> View:
         since=tuple(_since(record)),
         accepted=tuple(_accepted(record, ran)),
     )
+
+
+def _ran(record: Record) -> tuple[Ran, ...]:
+    """Each job with its judgement; a job that left no evidence stands as the verdict knows it."""
+    left = {evidence.job: evidence for evidence in record.evidence}
+    ran = []
+    for summary in record.verdict.evidence:
+        evidence = left.pop(summary.job, None)
+        if evidence is None:
+            outcome = Outcome(summary.outcome) if summary.outcome in set(Outcome) else Outcome.MISSING
+            evidence = Evidence(job=summary.job, tool=summary.tool, stage=summary.stage, outcome=outcome)
+        valid = summary.valid and evidence.outcome is not Outcome.SKIPPED
+        ran.append(Ran(evidence=evidence, valid=valid, reason=summary.reason or evidence.reason))
+    ran += [Ran(evidence=evidence, valid=False, reason="not judged by the gate") for evidence in left.values()]
+    return tuple(ran)
 
 
 def effect(reason: Reason) -> str:
@@ -152,9 +159,8 @@ def sentence(record: Record, ran: tuple[Ran, ...]) -> str:
         )
     if verdict.verdict is Word.INCOMPLETE:
         return (
-            f"Evidence that profile {verdict.profile} requires is missing, for {some(missing, 'reason')}; "
-            f"{valid} of {some(jobs, 'planned job')} left valid evidence, and in what they read "
-            f"{judged} {'blocks' if counts.total == 1 else 'block'}."
+            f"{_unmet(missing, verdict.profile)}; {valid} of {some(jobs, 'planned job')} left valid evidence, "
+            f"and in what they read {judged} {'blocks' if counts.total == 1 else 'block'}."
         )
     parts = []
     if counts.blocking:
@@ -163,11 +169,15 @@ def sentence(record: Record, ran: tuple[Ran, ...]) -> str:
     if invalid:
         parts.append(f"{some(invalid, 'waiver')} {'is' if invalid == 1 else 'are'} not valid")
     if missing:
-        parts.append(f"required evidence is missing for {some(missing, 'reason')}")
+        parts.append(_unmet(missing, verdict.profile))
     if tolerated:
         parts.append(f"{some(tolerated, 'part')} {'was' if tolerated == 1 else 'were'} not measured")
     text = "; ".join(parts) or "see the reasons"
     return text[:1].upper() + text[1:] + "."
+
+
+def _unmet(missing: int, profile: str) -> str:
+    return f"{some(missing, 'requirement')} of profile {profile} {'is' if missing == 1 else 'are'} not met"
 
 
 def arithmetic(record: Record) -> tuple[str, ...]:
@@ -177,7 +187,7 @@ def arithmetic(record: Record) -> tuple[str, ...]:
         f"{some(c.total, 'finding')} = {number(c.blocking)} blocking + {number(c.waived)} waived "
         f"+ {number(c.advising)} advising",
         f"{number(c.total)} = {number(c.new)} new + {number(c.unchanged)} unchanged",
-        f"{number(c.absent)} absent, {number(c.suppressed)} suppressed by the tools' own reports: not in the total",
+        f"not in the total: {number(c.absent)} absent, {number(c.suppressed)} suppressed",
     )
 
 
@@ -224,19 +234,19 @@ def _gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     plan, rows = record.plan, []
     for run in ran:
         if not run.valid and not run.skipped:
-            rows.append(Row(what=run.evidence.job, figure=run.state, why=run.reason or "no reason recorded"))
+            rows.append(Row(what=run.evidence.job, figure=run.state, why=_plain(run) or "no reason recorded"))
     told = {run.evidence.tool for run in ran if not run.valid and not run.skipped}
     for reason in record.verdict.reasons:
-        matters = WORD_OF_KIND.get(reason.kind) in (Word.INCOMPLETE, Word.PARTIAL)
+        # Left-out stages and a narrowed scope have lines of their own, from the plan.
+        planned = reason.kind is not ReasonKind.NOT_PLANNED or plan.imports
+        matters = planned and WORD_OF_KIND.get(reason.kind) in (Word.INCOMPLETE, Word.PARTIAL)
         if (matters or reason.kind is ReasonKind.ADVISORIES_STALE) and not (reason.tool and reason.tool in told):
             what = reason.tool or reason.kind.value.replace("_", " ")
-            rows.append(Row(what=what, figure=reason.kind.value.replace("_", " "), why=reason.message))
-    named = " ".join(reason.message for reason in record.verdict.reasons if reason.kind is ReasonKind.NOT_PLANNED)
-    rows += [
-        Row(what=f"stage {stage}", figure="left out", why="not asked for in this run")
-        for stage in plan.left_out
-        if stage not in named
-    ]
+            why = reason.message.removeprefix(f"{what}: ")
+            rows.append(Row(what=what, figure=reason.kind.value.replace("_", " "), why=why))
+    if plan.left_out:
+        what = "stage" if len(plan.left_out) == 1 else "stages"
+        rows.append(Row(what=f"{what} {words.listed(plan.left_out)}", figure="left out", why="not asked for"))
     if plan.scope:
         rows.append(Row(what="scope", figure="changes only", why=plan.scope))
     rows += _advisories(record, ran)
@@ -245,6 +255,10 @@ def _gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     if skipped:
         rows.append(Row(what=words.listed(skipped), figure="nothing to read", why="configuration names no subject"))
     return rows
+
+
+def _plain(run: Ran) -> str:
+    return run.reason.removeprefix(f"{run.evidence.job}: ").removeprefix(f"{run.evidence.tool}: ")
 
 
 def _advisories(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
@@ -300,9 +314,9 @@ def _accepted(record: Record, ran: tuple[Ran, ...]) -> list[Accepted]:
             what=f"waiver {waiver.id}",
             reason=waiver.reason,
             findings=waiver.findings,
-            owner=waiver.owner or "no owner",
-            approver=waiver.approver or "no approver",
-            expires=f"{waiver.expires.isoformat()} ({words.left(waiver.expires, today)})",
+            owner=f"owner {waiver.owner}" if waiver.owner else "no owner",
+            approver=f"approved by {waiver.approver}" if waiver.approver else "no approver",
+            expires=f"expires {waiver.expires.isoformat()} ({words.left(waiver.expires, today)})",
         )
         for waiver in record.verdict.waivers
     ]
