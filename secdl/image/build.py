@@ -102,7 +102,7 @@ def _make(recipe: Recipe, suite: str, sources: str, fresh: Path, mmdebstrap: str
         ),
     ]
     log = fresh / "log"
-    with tempfile.TemporaryDirectory(prefix="secdl-image-", dir="/var/tmp") as room:
+    with tempfile.TemporaryDirectory(prefix="secdl-image-", dir="/var/tmp") as room:  # nosec B108
         # In a user namespace root is another user, who must be able to pass; the sticky bit keeps names his own.
         Path(room).chmod(0o1777)
         exit_ = execute(

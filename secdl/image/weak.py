@@ -14,7 +14,7 @@ _LOAD, _DYNAMIC, _INTERP = 1, 2, 3
 _READ_WRITE_RUN = 7
 _NEEDED, _STRTAB, _SYMTAB, _STRSZ, _SYMENT, _RPATH, _TEXTREL, _HASH, _NULL = 1, 5, 6, 10, 11, 15, 22, 4, 0
 _IMPORTS = ("__libc_start_main", "gets", "printf", "strcpy")
-_LIBRARY_PATH = "/tmp/lib"  # noqa: S108 - the planted defect itself
+_LIBRARY_PATH = "/tmp/lib"  # noqa: S108 - the planted defect itself  # nosec B108
 
 
 def weak_elf() -> bytes:

@@ -33,7 +33,7 @@ class Entry:
 def starter(root: Path, *, product: str) -> dict[str, bytes]:
     """The files of `secdl init` for the tree at `root`, by repo-relative path; nothing is written."""
     sources, locks = survey(root)
-    env = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - TOML, where every value passes `toml`
+    env = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - TOML, where every value passes `toml`  # nosec B701
     env.filters["toml"] = lambda text: json.dumps(text, ensure_ascii=True)
     template = env.from_string(shipped("policies/init/secdl.toml.j2").read_text())
     adopted = (root / DEBT).exists()

@@ -111,7 +111,7 @@ def images(record: Record) -> tuple[ImageRecord, ...]:
     """Every image that the run opened, in plan order."""
     found = []
     for evidence in record.evidence:
-        if (raw := record.extra(evidence.job, IMAGE_FILE)) is not None:
+        if (raw := record.extra(evidence.job, IMAGE_FILE)) is not None:  # nosec B610
             try:
                 found.append(codec.decode(raw, ImageRecord, where=evidence.job))
             except MalformedOutput:
@@ -124,7 +124,7 @@ def drawings(record: Record, job: str, names: Mapping[str, str]) -> tuple[Drawin
     """The SVG files of `job` that are there, by file name and title, made safe."""
     found: list[Drawing] = []
     for name, title in names.items():
-        if (raw := record.extra(job, name)) is not None:
+        if (raw := record.extra(job, name)) is not None:  # nosec B610
             prefix = f"d{len(found)}-{[e.job for e in record.evidence].index(job)}-"
             found.append(Drawing(title=title, markup=safe_svg(raw, label=f"{title}, {job}", prefix=prefix)))
     return tuple(found)
@@ -173,7 +173,7 @@ def _finding_row(finding: Finding, excerpts: Mapping[tuple[str, int], Excerpt]) 
 def _boms(record: Record) -> Iterator[tuple[str, Bom]]:
     for evidence in record.evidence:
         for name in sorted(evidence.files):
-            if name.endswith(".json") and (raw := record.extra(evidence.job, name)) is not None:
+            if name.endswith(".json") and (raw := record.extra(evidence.job, name)) is not None:  # nosec B610
                 if b'"CycloneDX"' not in raw[:4096]:
                     continue
                 try:

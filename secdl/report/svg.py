@@ -98,7 +98,7 @@ def safe_svg(raw: bytes, *, label: str, prefix: str, css_class: str = "drawing")
     if "<!" in body.replace("<!--", "").replace("<![CDATA[", ""):
         return None
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - without a document type there is no entity to expand
+        root = ElementTree.fromstring(body)  # noqa: S314 - without a document type there is no entity to expand  # nosec B314
     except (ElementTree.ParseError, ValueError, RecursionError):
         return None
     if root.tag not in (_SVG + "svg", "svg"):

@@ -147,7 +147,7 @@ def _argv(
     seen = (str(folder), "/model") if folder is not None else (str(model), f"/model/{model.name}")
     argv += ["--ro-bind", python.packages, "/packages", "--ro-bind", *seen]
     argv += ["--ro-bind", str(Path(dumper.__file__).resolve()), "/dumper.py"]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - its own
+    argv += ["--proc", "/proc", "--dev", "/dev", "--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - its own  # nosec B108
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/model", "--seccomp", str(seccomp_fd)]
     # -S: site-packages beside the interpreter are nobody's business; -I: nor is the environment.
     start = [python.executable, "-I", "-S", "-B", "/dumper.py", f"/model/{model.name}", "/packages", str(dump_fd)]

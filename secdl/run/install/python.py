@@ -110,7 +110,7 @@ def _probe(entry: Entry, host: str) -> None:
     """Raises `InstallFailed` at once where `host` cannot be reached: its download would only run into a deadline."""
     try:
         request = urllib.request.Request(f"https://{host}/", method="HEAD")
-        urllib.request.urlopen(request, timeout=_PROBE_S).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=_PROBE_S).close()  # noqa: S310  # nosec B310
     except urllib.error.HTTPError:
         return
     except (OSError, ValueError) as error:
