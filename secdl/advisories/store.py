@@ -85,13 +85,19 @@ def import_data(source: Path, env: Mapping[str, str], *, today: date, data_date:
     with _lock(base), tempfile.TemporaryDirectory(prefix=".new-", dir=base) as temporary:
         new = Path(temporary)
         fresh = _take(source, new, today=today, data_date=data_date)
-        entries = {**_carry(folder_in_use(env), new, fresh), **fresh}
+        entries = {**_carry(_whole(env), new, fresh), **fresh}
         raw = codec.encode(Manifest(schema=1, ecosystems=dict(sorted(entries.items()))))
         (new / MANIFEST).write_bytes(raw)
         _sync(new)
         digest = load(new).digest.removeprefix("sha256:")
         status(new, today=today)
         return _switch(base, new, digest[:16])
+
+
+def _whole(env: Mapping[str, str]) -> Path:
+    """The folder in use, or the shipped one where that is damaged: an import must be able to mend it."""
+    current = import_folder(env) / _CURRENT
+    return current.resolve() if _good(current) else shipped_folder()
 
 
 def _take(source: Path, new: Path, *, today: date, data_date: date | None) -> dict[str, Entry]:
@@ -125,7 +131,8 @@ def _switch(base: Path, new: Path, name: str) -> Path:
     current = base / _CURRENT
     target = base / name
     before = current.resolve() if current.is_symlink() else None
-    if not target.exists():
+    if not _good(target):
+        shutil.rmtree(target, ignore_errors=True)
         Path(shutil.copytree(new, base / f".{name}.{os.getpid()}")).rename(target)
     link = base / f".{_CURRENT}.{os.getpid()}"
     link.unlink(missing_ok=True)
@@ -135,6 +142,14 @@ def _switch(base: Path, new: Path, name: str) -> Path:
         if folder.is_dir() and not folder.is_symlink() and folder not in (target, before, new):
             shutil.rmtree(folder, ignore_errors=True)
     return target
+
+
+def _good(folder: Path) -> bool:
+    try:
+        load(folder).verify()
+    except MalformedOutput:
+        return False
+    return True
 
 
 def _sync(folder: Path) -> None:
