@@ -17,6 +17,7 @@ from pathlib import Path
 TICK_S = 0.1
 GRACE_S = 2.0
 _MARK = "SECDL_PROCESS"
+_WITHIN = "SECDL_WITHIN"
 _SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -154,13 +155,18 @@ def _start(argv: Sequence[str], *, cwd: Path, folder: Path, env: dict[str, str])
         process = subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**env, _MARK: mark},
+            env={**env, **_within(os.environ), _MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
         )
     return _Child(process, os.pidfd_open(process.pid), mark)
+
+
+def _within(ours: Mapping[str, str]) -> dict[str, str]:
+    """The marks of those that started us: what an engine of ours starts dies with the engine, whoever kills that."""
+    return {_WITHIN: f"{_MARK}={ours[_MARK]} {ours.get(_WITHIN, '')}".strip()} if _MARK in ours else {}
 
 
 def _watch(child: _Child, folder: Path, timeout_s: float, cap: int, cancel: Cancel | None) -> tuple[str, bool, bool]:

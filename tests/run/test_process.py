@@ -52,6 +52,21 @@ def test_deadline_kills_the_whole_group(tmp_path: Path) -> None:
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+def test_what_an_engine_started_dies_with_the_engine(tmp_path: Path) -> None:
+    # The engine is killed outright and cannot end what it started, which runs in a session and under a mark of its own.
+    inner = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    engine = (
+        "import os, signal, sys, threading, time\nfrom pathlib import Path\nfrom secdl.run.process import execute\n"
+        f"argv = [sys.executable, '-c', {inner!r}]\n"
+        "threading.Thread(target=execute, args=(argv,), kwargs=dict(cwd=Path('.'), folder=Path('in'))).start()\n"
+        "while not os.path.exists('pid') or not open('pid').read(): time.sleep(0.01)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    assert python(tmp_path, engine, env={"PYTHONPATH": root}).status == -signal.SIGKILL
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
 def test_a_child_that_left_its_session_is_killed_too(tmp_path: Path) -> None:
     code = (
         "import os, time\npid = os.fork()\n"
