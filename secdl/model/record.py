@@ -8,6 +8,7 @@ import msgspec
 from secdl.model.evidence import Evidence
 from secdl.model.finding import Finding
 from secdl.model.plan import Plan
+from secdl.model.threat import ThreatCoverage
 from secdl.model.tool import Rule
 from secdl.model.verdict import Verdict
 
@@ -27,7 +28,7 @@ class Record:
 
     `extra(job, name)` gives the bytes of a further file in that job's evidence folder (an SBOM, a diagram), None where
     there is none. `evidence` is in plan order, one per planned job; `findings` in report order, absent ones last.
-    `rules` are, by tool, the rules it describes.
+    `rules` are, by tool, the rules it describes; `threats`, by job of the threat-model tool, how its answers fared.
     """
 
     plan: Plan
@@ -38,3 +39,4 @@ class Record:
     digest: str
     extra: Callable[[str, str], bytes | None]
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    threats: Mapping[str, ThreatCoverage] = field(default_factory=dict)

@@ -198,6 +198,13 @@ class CoverageRow(_Struct, frozen=True):
     residual: str = ""
 
 
+class ThreatCoverage(_Struct, frozen=True):
+    """What a run says of one threat model: `rows` one per threat instance, `lines` one per piece of evidence."""
+
+    rows: tuple[CoverageRow, ...] = ()
+    lines: tuple[EvidenceLine, ...] = ()
+
+
 BROKEN = "model-broken"
 AMBIGUOUS = "model-ambiguous"
 UNDISPOSED = "undisposed-threat"

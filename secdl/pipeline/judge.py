@@ -26,6 +26,7 @@ from secdl.pipeline.examine import split
 from secdl.pipeline.excerpts import EXCERPTS, read_excerpts, with_source
 from secdl.pipeline.inputs import CONFIG, INTERRUPTED, POLICY, WAIVERS
 from secdl.pipeline.plan import tools_of
+from secdl.pipeline.threats import threat_coverage
 from secdl.run.store import RunFolder
 
 FINDINGS = "findings.jsonl"
@@ -102,15 +103,18 @@ def read_record(run: RunFolder) -> Record:
     evidence = tuple(_evidence(run, plan))
     decoder = msgspec.json.Decoder(Finding)
     tools = _tools(run, plan)
+    findings = tuple(decoder.decode(line) for line in (run.read(FINDINGS) or b"").splitlines())
+    verdict = codec.load(run.path / VERDICT, Verdict)
     return Record(
         plan=plan,
         evidence=evidence,
-        findings=tuple(decoder.decode(line) for line in (run.read(FINDINGS) or b"").splitlines()),
-        verdict=codec.load(run.path / VERDICT, Verdict),
+        findings=findings,
+        verdict=verdict,
         excerpts=tuple(_excerpts(run, evidence)),
         digest=digest,
         extra=lambda job, name: run.read(f"evidence/{job}/{name}"),
         rules={tool.name: tool.rules() for tool in tools.values()},
+        threats=threat_coverage(run, plan, evidence, findings=findings, verdict=verdict),
     )
 
 
