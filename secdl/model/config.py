@@ -171,6 +171,8 @@ def load_config(path: Path) -> Config:
                 raise ConfigError(f"{kind}: name {name!r} is used twice", where=str(path), hint="names tell jobs apart")
     named = [source.path for source in config.source] + [entry.path for entry in config.dependencies]
     named += [name for model in config.threatmodel for name in (model.path, model.controls)]
+    for entry in config.sarif_tool:
+        named += [*entry.sources, *((entry.canary.path,) if entry.canary else ())]
     for name in named:
         _inside(root, name, where=str(path))
     return config

@@ -154,10 +154,12 @@ class Canary:
     `folder` lies under secdl/canaries and is copied into the evidence folder before the run. `expects` counts the hits
     by rule; where it is empty, comments `canary: RULE` in the files are counted instead. A result belongs to the canary
     when its path begins `canary:` once normalised (an engine that plants its own reports it at `canary:…` itself).
+    Where it is not `ours`, `folder` lies below the checkout.
     """
 
     folder: str = ""
     expects: Mapping[str, int] = field(default_factory=dict)
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

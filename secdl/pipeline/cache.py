@@ -111,8 +111,7 @@ def _canary_digest(tool: Tool, job: Job) -> str:
 
 def canary_source(canary: Canary, root: Path) -> Path:
     """Where the planted defects come from: secdl's own, else (a configured tool's) below the checkout."""
-    own = canary_folder(canary.folder)
-    return own if own.exists() else root / canary.folder
+    return canary_folder(canary.folder) if canary.ours else root / canary.folder
 
 
 def _read(job: Job) -> Iterable[str]:
