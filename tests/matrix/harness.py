@@ -1,19 +1,27 @@
 """A small hypervisor repository, a recorded run of the real tools on it, and executables that replay or break it."""
 
+import io
 import json
 import os
 import shutil
 import stat
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from secdl.cli.main import main
+from secdl.model.shipped import shipped
 from secdl.model.tool import Tool
 from secdl.pipeline.plan import tools_of
 from secdl.tools import builtin_tools
 
 DATA = Path(__file__).parent / "tree"
+STATUS = "".join(
+    f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+    f"Maintainer: nobody <nobody@example.org>\nDescription: a package\n\n"
+    for name, version in (("coreutils", "9.1-1"), ("base-files", "12.4+deb12u12"))
+)
 NOWHERE = "/nonexistent/tool"
 
 REPLAY = """#!{python} -SE
@@ -69,8 +77,21 @@ class Recorded:
 
 
 def write_tree(root: Path) -> None:
-    """Lays the small repository out at `root`."""
+    """Lays the small repository out at `root`: sources, a lock, the threat-model starter, and an image of two packages
+    whose one program is this machine's own `true`."""
     shutil.copytree(DATA, root, dirs_exist_ok=True)
+    shutil.copytree(shipped("threatmodels/starter"), root / "threatmodels")
+    with tarfile.open(root / "image.tar", "w") as tar:
+        add(tar, "etc/os-release", b'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
+        add(tar, "var/lib/dpkg/status", STATUS.encode())
+        add(tar, "usr/bin/true", Path("/bin/true").read_bytes(), mode=0o755)
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes, *, mode: int = 0o644) -> None:
+    """Adds a regular file to `tar`."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    tar.addfile(entry, io.BytesIO(content))
 
 
 def configure(root: Path, tools: dict[str, dict[str, object]], *, required: tuple[str, str]) -> None:
