@@ -119,7 +119,12 @@ def closure(tool: Tool) -> set[str]:
 
 
 def fake(
-    recorded: Recorded, path: Path, case: str, *, other: Path | None = None, edit: Callable[[bytes], bytes] | None = None
+    recorded: Recorded,
+    path: Path,
+    case: str,
+    *,
+    other: Path | None = None,
+    edit: Callable[[bytes], bytes] | None = None,
 ) -> Path:
     """An executable at `path` that replays `recorded`, broken as `case` says; `edit` changes the replayed report."""
     source = recorded.folder

@@ -1,6 +1,6 @@
-"""Thirteen ways to fail, for every tool there is: none of them is PASS, and each is INCOMPLETE where the tool is required.
+"""Thirteen ways to fail, for every tool there is: none is PASS, and each is INCOMPLETE where the tool is required.
 
-The tools run for real once; what they left is replayed, whole as the control and broken in each case, by real processes.
+The tools run for real once; what they left is replayed by real processes, whole as the control and broken in each case.
 """
 
 import json
@@ -157,7 +157,9 @@ def nothing_read(report: dict[str, Any]) -> None:
         work = run["properties"]["secdl/work"]
         work["read"] = dict.fromkeys(work["read"], 0)
     if "metrics" in report:  # bandit
-        report["metrics"] = {name: one for name, one in report["metrics"].items() if "/canary/" in name or name == "_totals"}
+        report["metrics"] = {
+            name: one for name, one in report["metrics"].items() if "/canary/" in name or name == "_totals"
+        }
     if "paths" in report:  # semgrep
         report["paths"]["scanned"] = [name for name in report["paths"]["scanned"] if "/canary/" in name]
     for key, name in (("components", "name"), ("dependencies", "name")):  # syft, pip-audit

@@ -1,0 +1,80 @@
+"""`secdl threat`: the threat models, what answers each threat, and their diagrams."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from secdl.cli.options import config_option, install_option, json_option, profile_option, runs_of
+from secdl.cli.running import run_pipeline
+from secdl.model import codec
+from secdl.model.errors import ConfigError
+from secdl.model.record import Record
+from secdl.model.text import one_line
+from secdl.model.threat import TOOL_NAME
+from secdl.model.tool import Stage
+from secdl.pipeline import Options, read_record
+from secdl.run.store import RunFolder, write_atomic
+
+
+@click.group("threat")
+def command() -> None:
+    """Threat models: threats, their dispositions and evidence, diagrams."""
+
+
+@command.command("list")
+@click.argument("run", default="latest")
+@config_option
+@json_option
+def list_(run: str, config: Path, as_json: bool) -> int:
+    """List each threat of RUN with its disposition and whether its evidence is alive.
+
+    Exit status: 0, or 2 where the run evaluated no threat model.
+    """
+    record = _record(config, run)
+    rows = [row for job in sorted(record.threats) for row in record.threats[job]]
+    if as_json:
+        click.echo(codec.encode(rows).decode(), nl=False)
+        return 0
+    for row in rows:
+        about = f"{one_line(row.title)} on {one_line(row.target)}"
+        click.echo(f"{row.threat:<12} {row.level.value:<9} {row.disposition.value:<13} {row.state.value:<12} {about}")
+    return 0
+
+
+@command.command("check")
+@config_option
+@profile_option
+@install_option
+def check(config: Path, profile: str, install: bool) -> int:
+    """Evaluate the threat models: the same as `secdl secure --only threatmodel`."""
+    options = Options(config=config, profile=profile, only=(Stage.THREATMODEL,), install=install)
+    return run_pipeline(options, judge=True)
+
+
+@command.command("diagram")
+@click.argument("run", default="latest")
+@config_option
+@click.option("--kind", type=click.Choice(["dfd", "sequence"]), default="dfd", show_default=True)
+@click.option("--model", default="", help="Name of the model.  [default: the first]")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of the output.")
+def diagram(run: str, config: Path, kind: str, model: str, output: Path | None) -> int:
+    """Write a diagram of a threat model in RUN as SVG. Exit status: 0, or 2 where there is none."""
+    record = _record(config, run)
+    job = f"{TOOL_NAME}@{model}" if model else sorted(record.threats)[0]
+    content = record.extra(job, f"{kind}.svg")
+    if content is None:
+        known = ", ".join(name.partition("@")[2] for name in sorted(record.threats))
+        raise ConfigError(f"no {kind} diagram of {model!r} in this run", where=run, hint=f"models: {known}")
+    if output is not None:
+        write_atomic(output.resolve(), content)
+    else:
+        sys.stdout.buffer.write(content)
+    return 0
+
+
+def _record(config: Path, run: str) -> Record:
+    record = read_record(RunFolder.find(runs_of(config), run))
+    if not record.threats:
+        raise ConfigError("no threat model was evaluated in this run", where=run, hint="`secdl threat check` makes one")
+    return record
