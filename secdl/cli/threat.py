@@ -32,7 +32,7 @@ def list_(run: str, config: Path, as_json: bool) -> int:
     Exit status: 0, or 2 where the run evaluated no threat model.
     """
     record = _record(config, run)
-    rows = [row for job in sorted(record.threats) for row in record.threats[job]]
+    rows = [row for job in sorted(record.threats) for row in record.threats[job].rows]
     if as_json:
         click.echo(codec.encode(rows).decode(), nl=False)
         return 0

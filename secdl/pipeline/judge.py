@@ -18,6 +18,7 @@ from secdl.model.fingerprint import identify
 from secdl.model.plan import Plan
 from secdl.model.policy import parse_policy, parse_waivers
 from secdl.model.record import Excerpt, Record
+from secdl.model.threat import ThreatCoverage
 from secdl.model.toml import parse_toml
 from secdl.model.tool import Job, Tool
 from secdl.model.verdict import Verdict
@@ -49,15 +50,31 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
                 findings.extend(findings_of(run, plan, one, tools))
             except MalformedOutput as error:
                 altered[one.job] = str(error)
+    policy = parse_policy(_text(run, POLICY), where="gate.toml")
+    waivers = parse_waivers(_text(run, WAIVERS), where="waivers.toml")
+    named = profile or plan.profile
+    # What a stage that was left out would have shown is not missing: the verdict says that it was left out.
+    if not plan.left_out and not plan.scope:
+        today = plan.as_of.date()
+        tables = threat_coverage(
+            run,
+            plan,
+            (one for one in evidence if one.job not in altered),
+            findings=tuple(findings),
+            policy=policy,
+            profile=named,
+            waivers=frozenset(waiver.id for waiver in waivers.waiver if waiver.expires >= today),
+        )
+        findings.extend(identify(finding for table in tables.values() for finding in table.findings))
     return judge(
         plan=plan,
         evidence=evidence,
         findings=findings,
-        policy=parse_policy(_text(run, POLICY), where="gate.toml"),
-        waivers=parse_waivers(_text(run, WAIVERS), where="waivers.toml"),
+        policy=policy,
+        waivers=waivers,
         baseline=baselines.read(run, tools=frozenset(one.tool for one in evidence)),
         owners=owners({path.name: path.read_text("utf-8", "replace") for path in _owner_files(run)}),
-        profile=profile or plan.profile,
+        profile=named,
         interrupted=run.read(INTERRUPTED) is not None,
         altered=altered,
         packages=packages(run, plan, evidence),
@@ -105,6 +122,15 @@ def read_record(run: RunFolder) -> Record:
     tools = _tools(run, plan)
     findings = tuple(decoder.decode(line) for line in (run.read(FINDINGS) or b"").splitlines())
     verdict = codec.load(run.path / VERDICT, Verdict)
+    tables = threat_coverage(
+        run,
+        plan,
+        evidence,
+        findings=findings,
+        policy=parse_policy(_text(run, POLICY), where="gate.toml"),
+        profile=verdict.profile,
+        waivers=frozenset(waiver.id for waiver in verdict.waivers),
+    )
     return Record(
         plan=plan,
         evidence=evidence,
@@ -114,7 +140,7 @@ def read_record(run: RunFolder) -> Record:
         digest=digest,
         extra=lambda job, name: run.read(f"evidence/{job}/{name}"),
         rules={tool.name: tool.rules() for tool in tools.values()},
-        threats=threat_coverage(run, plan, evidence, findings=findings, verdict=verdict),
+        threats={job: ThreatCoverage(rows=one.rows, lines=one.lines) for job, one in tables.items()},
     )
 
 

@@ -1,52 +1,48 @@
-"""How the answers of each threat model fared in a run: read from the run alone."""
+"""How the answers of each threat model fared in a run, once every tool had ended: read from the run alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from secdl.model import codec
-from secdl.model.errors import MalformedOutput, PolicyError
+from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.finding import Finding
 from secdl.model.plan import Plan
-from secdl.model.policy import parse_policy
-from secdl.model.threat import TOOL_NAME, ThreatCoverage, ThreatReport
-from secdl.model.verdict import Verdict
-from secdl.pipeline.inputs import POLICY
+from secdl.model.policy import Policy
+from secdl.model.threat import TOOL_NAME, ThreatReport
 from secdl.run.store import RunFolder
+from secdl.threats.coverage import Coverage, Measured, coverage
 
 THREATS = "threats.json"
 
 
 def threat_coverage(
-    run: RunFolder, plan: Plan, evidence: tuple[Evidence, ...], *, findings: tuple[Finding, ...], verdict: Verdict
-) -> Mapping[str, ThreatCoverage]:
-    """By job of the threat-model tool, the state of each threat's evidence; nothing for a job that left no model."""
-    from secdl.threats.coverage import Measured, coverage
+    run: RunFolder,
+    plan: Plan,
+    evidence: Iterable[Evidence],
+    *,
+    findings: tuple[Finding, ...],
+    policy: Policy,
+    profile: str,
+    waivers: frozenset[str],
+) -> Mapping[str, Coverage]:
+    """By job of the threat-model tool, the state of each threat's evidence; nothing for a job that left no model.
 
-    jobs = [job.name for job in plan.jobs if job.tool == TOOL_NAME]
-    if not jobs:
-        return {}
+    `waivers` are the ids that hold on the day of the run.
+    """
     measured = Measured(
         jobs=plan.jobs,
-        evidence=evidence,
+        evidence=tuple(evidence),
         findings=findings,
         today=plan.as_of.date(),
-        advisory_max_days=_max_days(run, verdict.profile),
-        waivers=frozenset(waiver.id for waiver in verdict.waivers),
+        advisory_max_days=policy.profile(profile).advisory_max_days,
+        waivers=waivers,
     )
     found = {}
-    for job in jobs:
-        if raw := run.read(f"evidence/{job}/{THREATS}"):
+    for job in plan.jobs:
+        raw = run.read(f"evidence/{job.name}/{THREATS}") if job.tool == TOOL_NAME else None
+        if raw:
             try:
-                judged = coverage(codec.decode(raw, ThreatReport, where=THREATS), measured)
+                found[job.name] = coverage(codec.decode(raw, ThreatReport, where=THREATS), measured)
             except MalformedOutput:
                 continue
-            found[job] = ThreatCoverage(rows=judged.rows, lines=judged.lines)
     return found
-
-
-def _max_days(run: RunFolder, profile: str) -> int | None:
-    try:
-        policy = parse_policy((run.read(POLICY) or b"").decode("utf-8", "replace"), where=POLICY)
-        return policy.profile(profile).advisory_max_days
-    except PolicyError:
-        return None
