@@ -91,7 +91,10 @@ def show(keys: KeyPath) -> str:
     """`keys` as a person writes it: `source[1].path`; array positions count from 1."""
     text = ""
     for key in keys:
-        text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else one_line(key, limit=80)
+        if isinstance(key, int):
+            text += f"[{key + 1}]"
+        else:
+            text += ("." if text else "") + one_line(key, limit=80)
     return text
 
 
@@ -109,18 +112,33 @@ def _resolve(parts: tuple[str, ...], seen: dict[KeyPath, int]) -> KeyPath:
 
 
 def _first_fault(data: Any, kind: inspect.Type, at: KeyPath) -> tuple[KeyPath, str] | None:
+    if isinstance(kind, inspect.Metadata):
+        fault = _first_fault(data, kind.type, at)
+        said = (kind.extra_json_schema or {}).get("description")
+        if fault and said and isinstance(data, str):
+            return at, f"{show(at)}: got {_describe(data)}; expected {said}"
+        return fault
     if isinstance(kind, inspect.StructType):
         return _struct_fault(data, kind, at)
     if isinstance(kind, inspect.DictType) and isinstance(data, dict):
-        faults = (_first_fault(value, kind.value_type, (*at, key)) for key, value in data.items())
-        return next((fault for fault in faults if fault), None)
+        return _dict_fault(data, kind, at)
     if isinstance(kind, inspect.VarTupleType | inspect.ListType) and isinstance(data, list):
         faults = (_first_fault(value, kind.item_type, (*at, index)) for index, value in enumerate(data))
-        return next((fault for fault in faults if fault), None)
+        return next((fault for fault in faults if fault), None) or _leaf_fault(data, kind, at)
     if isinstance(kind, inspect.UnionType):
         inner = [part for part in kind.types if isinstance(part, inspect.StructType)]
         if len(inner) == 1 and isinstance(data, dict):
             return _struct_fault(data, inner[0], at)
+    return _leaf_fault(data, kind, at)
+
+
+def _dict_fault(data: dict[str, Any], kind: inspect.DictType, at: KeyPath) -> tuple[KeyPath, str] | None:
+    for key, value in data.items():
+        here = (*at, key)
+        if _leaf_fault(key, kind.key_type, here):
+            return here, f"{show(here)}: unknown key; {nearest(key, _words(kind.key_type))}"
+        if fault := _first_fault(value, kind.value_type, here):
+            return fault
     return _leaf_fault(data, kind, at)
 
 
@@ -155,6 +173,8 @@ def _leaf_fault(data: Any, kind: inspect.Type, at: KeyPath) -> tuple[KeyPath, st
 
 
 def _words(kind: inspect.Type) -> tuple[str, ...]:
+    if isinstance(kind, inspect.Metadata):
+        return _words(kind.type)
     if isinstance(kind, inspect.EnumType):
         return tuple(str(member.value) for member in kind.cls)
     if isinstance(kind, inspect.LiteralType):
@@ -190,9 +210,11 @@ def _python_type(kind: inspect.Type) -> Any:
         case inspect.UnionType():
             return Union[tuple(_python_type(part) for part in kind.types)]  # noqa: UP007 - built at run time
         case inspect.VarTupleType() | inspect.ListType():
-            return list[Any]
+            return Annotated[list[Any], _meta(kind, "min_length", "max_length")]
         case inspect.DictType():
-            return dict[str, Any]
+            return Annotated[dict[str, Any], _meta(kind, "min_length", "max_length")]
+        case inspect.Metadata():
+            return _python_type(kind.type)
     return Any
 
 

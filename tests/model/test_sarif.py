@@ -1,0 +1,236 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secdl.model import sarif
+from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Work
+from secdl.model.finding import Finding, Level, Location
+from secdl.model.fingerprint import context, identify
+from secdl.model.tool import Job, Rule, Stage
+
+LINE = st.text("abc <&>\"'%ü😀/:#?", min_size=1, max_size=20).map(str.strip).filter(bool)
+NAMES = st.text("abcXYZ019-_.+~", min_size=1, max_size=8).filter(lambda name: name.strip("."))
+PATHS = st.lists(NAMES | st.just("a b") | st.just("%41") | st.just("ü#?"), min_size=1, max_size=4).map("/".join)
+PLACES = st.builds(
+    lambda path, line, column: Location(path=path, line=line, column=column if line else None),
+    PATHS | st.just("image:host/usr/bin/x") | st.just("device:virtio-net"),
+    st.none() | st.integers(1, 10**6),
+    st.none() | st.integers(1, 500),
+)
+FINDINGS = st.builds(
+    Finding,
+    tool=st.just("t"),
+    rule=LINE,
+    level=st.sampled_from(Level),
+    message=LINE,
+    locations=st.lists(PLACES, max_size=3).map(tuple),
+    word=LINE,
+    context=st.just("") | LINE,
+    cwe=st.sets(st.integers(1, 1999)).map(lambda found: tuple(f"CWE-{n}" for n in sorted(found))),
+    aliases=st.lists(LINE, max_size=3).map(tuple),
+    purl=st.none() | st.just("pkg:pypi/a@1"),
+    gain=st.just("") | LINE,
+    fix=st.just("") | LINE,
+)
+
+
+def job(**more):
+    return Job(**({"name": "t", "tool": "t", "stage": Stage.SAST, "root": "/r", "output": "o.sarif"} | more))
+
+
+def read(document, **more):
+    raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return list(sarif.parse(raw, job(**more)))
+
+
+def document(*results, rules=(), **more):
+    driver = {"name": "t", "rules": list(rules)}
+    return {"version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": list(results)} | more]}
+
+
+def result(uri="a.c", **more):
+    place = {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 2}}}
+    return {"ruleId": "R", "message": {"text": "m"}, "locations": [place]} | more
+
+
+@given(st.lists(FINDINGS, max_size=6))
+def test_what_secdl_writes_reads_back_to_the_same_findings(findings):
+    assert read(sarif.document([sarif.run_of("t", "1", findings)])) == findings
+
+
+@given(st.lists(FINDINGS, max_size=6))
+def test_identity_agrees_with_the_finding(findings):
+    raw = sarif.document([sarif.run_of("t", "1", findings)])
+    (run,) = sarif.read(raw, where="x").runs
+    reader = sarif.Reader(run, job())
+    for found, one in zip(sarif.results(run, where="x"), findings, strict=True):
+        assert reader.identity(found) == (one.rule, one.path, context(reader.finding(found)))
+
+
+@given(st.lists(FINDINGS, max_size=4))
+def test_fingerprints_survive_writing_and_reading(findings):
+    known = list(identify(findings))
+    again = list(identify(read(sarif.document([sarif.run_of("t", "1", known)]))))
+    assert [one.fingerprint for one in again] == [one.fingerprint for one in known]
+
+
+def test_snippet_is_kept_where_the_line_is_known():
+    place = (Location(path="a.c", line=3),)
+    one = Finding(tool="t", rule="r", level=Level.LOW, message="m", word="", locations=place, snippet="x = 1\n  y")
+    assert read(sarif.document([sarif.run_of("t", "1", [one])])) == [one]
+
+
+def test_work_is_what_an_engine_claims_else_what_is_there():
+    claimed = sarif.document([sarif.run_of("t", "1", [], work=Work(read={"devices": 6}, unread=("x",)))])
+    assert sarif.work(claimed, job()) == Work(read={"devices": 6}, unread=("x",))
+    there = json.dumps(document(result(), artifacts=[{"location": {"uri": "a.c"}}])).encode()
+    assert sarif.work(there, job()) == Work(read={"artifacts": 1, "results": 1})
+
+
+@pytest.mark.parametrize("claim", [7, {"read": 3}, {"read": {"files": "many"}}, {"unread": [1]}])
+def test_claimed_work_that_is_none_is_malformed(claim):
+    raw = json.dumps(document(properties={"secdl/work": claim})).encode()
+    with pytest.raises(MalformedOutput, match="secdl/work"):
+        sarif.work(raw, job())
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"),
+    [("9.0", "critical"), ("8.9", "high"), (7, "high"), ("4", "medium"), ("0.1", "low"), ("0.0", "medium")]
+    + [(bad, "unknown") for bad in ("-1", "11", "high", "nan", "inf", [], {})],
+)
+def test_severity_scores_become_levels_and_nonsense_is_unknown(severity, level):
+    (own,) = read(document(result(level="warning", properties={"security-severity": severity})))
+    (by_rule,) = read(
+        document(result(level="warning"), rules=[{"id": "R", "properties": {"security-severity": severity}}])
+    )
+    assert (own.level, by_rule.level) == (level, level)
+
+
+@pytest.mark.parametrize(
+    ("word", "level"), [("error", "high"), ("warning", "medium"), ("note", "low"), ("none", "info"), ("odd", "unknown")]
+)
+def test_levels_without_score(word, level):
+    assert read(document(result(level=word)))[0].level == level
+    default = [{"id": "R", "defaultConfiguration": {"level": word}}]
+    assert read(document(result(), rules=default))[0].level == level
+
+
+def test_level_that_nobody_states_is_warning_as_the_standard_says():
+    assert read(document(result()))[0].level == "medium"
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({"kind": "pass"}, False),
+        ({"kind": "review"}, False),
+        ({"baselineState": "absent"}, False),
+        ({"baselineState": "unchanged"}, True),
+        ({"suppressions": [{"kind": "inSource"}]}, False),
+        ({"suppressions": [{"kind": "external", "status": "rejected"}]}, True),
+        ({"suppressions": [{"kind": "external", "status": "underReview"}]}, True),
+        ({"suppressions": []}, True),
+    ],
+)
+def test_what_is_no_finding_is_left_out(more, kept):
+    assert bool(read(document(result(**more)))) is kept
+
+
+RULES = [
+    {"id": "A", "shortDescription": {"text": "about A"}},
+    {"id": "B", "messageStrings": {"x": {"text": "{0} of {1}"}}},
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "rule", "message"),
+    [
+        ({"ruleId": "A", "message": {}}, "A", "about A"),
+        ({"ruleId": "", "ruleIndex": 0}, "A", "m"),
+        ({"ruleId": "", "rule": {"id": "A"}}, "A", "m"),
+        ({"ruleId": "", "rule": {"index": 1}, "message": {"id": "x", "arguments": ["1", "2"]}}, "B", "1 of 2"),
+        ({"ruleId": "A/sub", "message": {}}, "A/sub", "about A"),
+        ({"ruleId": "", "ruleIndex": 99}, "unnamed", "m"),
+        ({"ruleId": "Z", "message": {"markdown": "*m*"}}, "Z", "*m*"),
+    ],
+)
+def test_rules_are_found_by_id_or_index(more, rule, message):
+    (one,) = read(document(result(**more), rules=RULES))
+    assert (one.rule, one.message) == (rule, message)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("a%20b.c", "a b.c"),
+        ("file:///r/src/a.c", "src/a.c"),
+        ("/r/src/a.c", "src/a.c"),
+        ("file:///etc/passwd", "outside:/etc/passwd"),
+        ("../x.c", "outside:../x.c"),
+        ("image%3Ahost/bin/x", "image:host/bin/x"),
+        ("src/%0aa.c", "src/ a.c"),
+        ("%2e%2e/%2e%2e/x", "outside:../../x"),
+    ],
+)
+def test_places_are_named_from_the_checkout(uri, path):
+    assert read(document(result(uri)))[0].path == path
+
+
+def test_places_by_base_index_and_logic():
+    based = result("a.c")
+    based["locations"][0]["physicalLocation"]["artifactLocation"]["uriBaseId"] = "SRC"
+    indexed = result()
+    indexed["locations"][0]["physicalLocation"]["artifactLocation"] = {"index": 0}
+    logical = result(locations=[{"logicalLocations": [{"fullyQualifiedName": "pkg.f"}]}])
+    bases = {"SRC": {"uri": "file:///r/deep/"}}
+    found = read(document(based, indexed, logical, originalUriBaseIds=bases, artifacts=[{"location": {"uri": "i.c"}}]))
+    assert [one.path for one in found] == ["deep/a.c", "i.c", "pkg.f"]
+
+
+def test_text_of_a_foreign_report_is_made_safe():
+    hostile = "a\x1b[31m\u202eb\x00" + "x" * 10_000
+    properties = dict.fromkeys(("secdl/gain", "secdl/fix", "secdl/purl", "secdl/context"), hostile)
+    properties |= {
+        "secdl/aliases": [hostile] * 100,
+        "tags": [hostile, "CWE-79"],
+        "secdl/level": "low",
+        "secdl/word": hostile,
+    }
+    one = result(ruleId=hostile, message={"text": hostile}, properties=properties, locations=result()["locations"] * 99)
+    one["locations"][0]["physicalLocation"]["region"]["snippet"] = {"text": hostile}
+    (found,) = read(document(one))
+    texts = [found.rule, found.message, found.word, found.snippet, found.context, found.gain, found.fix, found.purl]
+    for text in [*texts, *found.aliases]:
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert len(text) <= 4000
+    assert (len(found.aliases), len(found.locations), found.cwe) == (50, 50, ("CWE-79",))
+
+
+@pytest.mark.parametrize("line", [0, -4, 2**40])
+def test_line_that_cannot_be_is_none(line):
+    one = result()
+    one["locations"][0]["physicalLocation"]["region"] = {"startLine": line}
+    assert read(document(one))[0].locations[0].line is None
+
+
+def test_tool_that_failed_or_did_not_look_is_no_report():
+    failed = document(
+        invocations=[{"executionSuccessful": False, "toolExecutionNotifications": [{"message": {"text": "boom"}}]}]
+    )
+    with pytest.raises(MalformedOutput, match=r"executionSuccessful: false: boom"):
+        read(failed)
+    with pytest.raises(MalformedOutput, match="without results"):
+        read({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}}}]})
+
+
+def test_rules_carry_their_words_to_every_result():
+    rules = [Rule(id="r", title="t", gain="root", fix="mend", cwe=("CWE-787",))]
+    raw = json.loads(sarif.document([sarif.run_of("t", "1", [], rules=rules)]))
+    raw["runs"][0]["results"] = [{"ruleId": "r", "message": {"text": "m"}}]
+    (found,) = read(raw)
+    assert (found.gain, found.fix, found.cwe) == ("root", "mend", ("CWE-787",))
