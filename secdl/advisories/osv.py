@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from secdl.advisories.severity import EXPLOITED
 from secdl.advisories.snapshot import Advisory, Affected, Range, affects
 from secdl.advisories.versions import base, key_of, normal_name
 from secdl.model import codec
@@ -74,9 +75,10 @@ def advisory(record: Record, ecosystem: str) -> Advisory:
     upstream = record.upstream or ()
     # An update that mends several vulnerabilities is an alias of none of them.
     aliases = {*(record.aliases or ()), *(upstream if len(upstream) == 1 else ())} - {record.id}
-    label = (record.database_specific or {}).get("severity")
+    own = record.database_specific or {}
     words = {severity.score for severity in record.severity or ()}
-    words |= {label} if isinstance(label, str) else set()
+    words |= {own["severity"]} if isinstance(own.get("severity"), str) else set()
+    words |= {EXPLOITED} if own.get("kev") is True else set()
     return Advisory(
         id=record.id,
         modified=record.modified[:10],

@@ -18,17 +18,22 @@ _WORDS = {
 }
 _PREFIXES = ("CVSS:4.0/", "CVSS:3.1/", "CVSS:3.0/")
 MALICIOUS = "malicious package"
+EXPLOITED = "known exploited"
+"""A word among the severities: somebody uses the vulnerability."""
 
 
 def level_of(severities: Iterable[str], identifiers: Iterable[str] = ()) -> tuple[Level, str]:
     """Level and the word it rests on. `severities` are CVSS vectors and plain words.
 
     CVSS 4.0 wins over 3.1 over 3.0 over a word; of equals the worst. A vector that cannot be read, and no severity at
-    all, is `UNKNOWN`: it never counts as harmless. An id `MAL-…` names a malicious package, which is critical.
+    all, is `UNKNOWN`: it never counts as harmless. A vulnerability that is known to be exploited, and a malicious package
+    (an id `MAL-…`), is critical whatever else is said.
     """
     if any(identifier.startswith("MAL-") for identifier in identifiers):
         return Level.CRITICAL, MALICIOUS
     given = sorted(set(severities))
+    if EXPLOITED in given:
+        return Level.CRITICAL, EXPLOITED
     for prefix in _PREFIXES:
         scored = [(score, vector) for vector in given if vector.startswith(prefix) for score in _scores(vector)]
         if scored:

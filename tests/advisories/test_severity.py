@@ -39,3 +39,7 @@ def test_a_broken_vector_does_not_hide_a_readable_one() -> None:
 
 def test_a_malicious_package_is_critical() -> None:
     assert level_of([], ["PYSEC-2025-1", "MAL-2025-1"])[0] is Level.CRITICAL
+
+
+def test_a_vulnerability_that_is_exploited_is_critical_whatever_its_score() -> None:
+    assert level_of([V30_LOW, "known exploited"]) == (Level.CRITICAL, "known exploited")
