@@ -26,8 +26,8 @@ def level_of(severities: Iterable[str], identifiers: Iterable[str] = ()) -> tupl
     """Level and the word it rests on. `severities` are CVSS vectors and plain words.
 
     CVSS 4.0 wins over 3.1 over 3.0 over a word; of equals the worst. A vector that cannot be read, and no severity at
-    all, is `UNKNOWN`: it never counts as harmless. A vulnerability that is known to be exploited, and a malicious package
-    (an id `MAL-…`), is critical whatever else is said.
+    all, is `UNKNOWN`: it never counts as harmless. What is known to be exploited, and a malicious package (an id
+    `MAL-…`), is critical whatever else is said.
     """
     if any(identifier.startswith("MAL-") for identifier in identifiers):
         return Level.CRITICAL, MALICIOUS
