@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 from secdl import __version__
+from secdl.model.config import ThreatModel
 from secdl.model.errors import ConfigError, SecdlError
 from secdl.threats.engine import Programs, Subject, canary_subjects, run
-
-_RESERVED = ("image:", "device:", "package:", "model:", "canary:", "outside:")
 
 
 def main(argv: list[str]) -> int:
@@ -33,27 +32,13 @@ def main(argv: list[str]) -> int:
 
 
 def _run(given: argparse.Namespace) -> None:
-    root, out = Path(given.root), Path(given.out)
+    out = Path(given.out)
     for program in (given.python, given.bwrap, given.dot):
         if not Path(program).is_absolute():
             raise ConfigError(f"{program!r} is not an absolute path", hint="name each program in full")
-    for name in (given.model, given.controls):
-        if name.startswith(_RESERVED):
-            raise ConfigError(f"{name!r} begins like a place that is no file", hint="rename it")
-        if not (root / name).resolve().is_relative_to(root.resolve()):
-            raise ConfigError(f"{name!r} leads out of the checkout")
-    if not (root / given.model).is_file():
-        raise ConfigError("no such model", where=given.model, hint="mend `path` in [[threatmodel]]")
-    model = (root / given.model).resolve()
+    entry = ThreatModel(name=given.name, path=given.model, controls=given.controls)
     files = run(
-        Subject(
-            name=given.name,
-            model=model,
-            folder=model.parent if model.parent != root.resolve() else None,
-            controls=(root / given.controls).resolve(),
-            path=given.model,
-            controls_path=given.controls,
-        ),
+        Subject.of(entry, Path(given.root)),
         Programs(python=given.python, bwrap=given.bwrap, dot=given.dot, model_timeout_s=given.model_timeout),
         library=Path(given.library) if given.library else None,
         canaries=canary_subjects(Path(given.canary)) if given.canary else (),

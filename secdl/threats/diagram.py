@@ -1,12 +1,13 @@
 """Diagrams as SVG: a data-flow diagram laid out by graphviz, a sequence diagram of our own template.
 
 Graphviz sees numbers only and gives back positions; all text is drawn here, escaped, so the result is safe to inline.
-Colours come from CSS variables of the page, with defaults for light and dark.
+Readable on light and on dark, with its style and without.
 """
 
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
@@ -18,19 +19,22 @@ from secdl.model.threat import Boundary, Element, Flow
 from secdl.threats.dump import Model, Step
 
 _CHAR, _LINE, _WRAP = 7.0, 15.0, 20
+_MARGIN, _COLUMN = 100, 180
 _MOST_STEPS = 200
 _DOT_S = 60
+# Attributes carry the colours of paper, for readers that take out styles; the style follows a reader's dark theme.
+_INK, _SOFT, _FILL, _EDGE, _TRUST = "#1c2733", "#4b5a68", "#f4f6f8", "#4b5a68", "#b3261e"
 _STYLE = (
-    ".tm{--tm-ink:#1c2733;--tm-soft:#5b6875;--tm-fill:#f4f6f8;--tm-edge:#4b5a68;--tm-trust:#b3261e;"
-    "font:12px system-ui,sans-serif;max-width:100%;height:auto}"
-    "@media (prefers-color-scheme:dark){.tm{--tm-ink:#e3e8ed;--tm-soft:#9aa7b4;--tm-fill:#1f2933;--tm-edge:#90a0ae;"
-    "--tm-trust:#ff8a80}}"
-    ".tm text{fill:var(--tm-ink)}.tm .soft{fill:var(--tm-soft)}.tm .node{fill:var(--tm-fill);stroke:var(--tm-ink)}"
-    ".tm .edge{fill:none;stroke:var(--tm-edge)}.tm .head{fill:var(--tm-edge)}"
-    ".tm .trust{fill:none;stroke:var(--tm-trust);stroke-dasharray:5 4}.tm .trust-name{fill:var(--tm-trust)}"
-    ".tm .cross .edge{stroke:var(--tm-trust)}.tm .cross .head{fill:var(--tm-trust)}"
+    ".tm{font:12px system-ui,sans-serif;max-width:100%;height:auto}"
+    "@media (prefers-color-scheme:dark){.tm text{fill:#e3e8ed}.tm text.soft{fill:#b3bfca}"
+    ".tm .node{fill:#1f2933;stroke:#e3e8ed}.tm .edge{stroke:#90a0ae}.tm .head{fill:#90a0ae}"
+    ".tm .trust,.tm .cross .edge{stroke:#ff8a80}.tm text.trust-name,.tm .cross .head{fill:#ff8a80}}"
 )
+_WORDS = f'fill="{_INK}"'
+_NODE = f'class="node" fill="{_FILL}" stroke="{_INK}"'
 _POINT = re.compile(r"(-?\d[\d.]*(?:e[+-]?\d+)?),(-?\d[\d.]*(?:e[+-]?\d+)?)")
+_TIP = re.compile(r"([es]),(-?\d[\d.]*(?:e[+-]?\d+)?),(-?\d[\d.]*(?:e[+-]?\d+)?)")
+_CROSSING = f'class="edge" fill="none" stroke="{_TRUST}"'
 _SHAPES = {"Actor": "actor", "ExternalEntity": "actor", "Datastore": "store"}
 
 
@@ -46,6 +50,16 @@ class _Edge(msgspec.Struct, frozen=True):
     pos: str = ""
     lp: str = ""
     id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Link:
+    """All flows between two elements: one line in the diagram. `both` where some lead back."""
+
+    source: int
+    sink: int
+    flows: tuple[int, ...]
+    both: bool
 
 
 class _Layout(msgspec.Struct, frozen=True):
@@ -70,9 +84,9 @@ def dfd(model: Model, *, dot: str) -> bytes:
         if (item := places.get(f"cluster_{n}")) is not None:
             parts.append(_cluster(boundary, item, height))
     edges = {edge.id: edge for edge in layout.edges}
-    for n, flow in enumerate(model.flows):
-        if (edge := edges.get(f"f{n}")) is not None:
-            parts.append(_flow(flow, edge, height))
+    for n, link in enumerate(_links(model)):
+        if (edge := edges.get(f"l{n}")) is not None:
+            parts.append(_drawn(link, model, edge, height))
     for n, element in enumerate(model.elements):
         if (item := places.get(f"n{n}")) is not None:
             parts.append(_node(element, item, height))
@@ -87,61 +101,62 @@ def sequence(model: Model) -> bytes:
     scenarios: dict[str, list[Step]] = {}
     for step in steps:
         scenarios.setdefault(step.scenario, []).append(step)
-    used = list(dict.fromkeys(end for step in steps for end in model.ends[step.flow]))
-    column = {index: 90 + 150 * n for n, index in enumerate(used)}
-    width = 180 + 150 * max(0, len(used) - 1)
     body: list[str] = []
-    y = 10.0
+    y, width = 10.0, 2 * _MARGIN
     for name, group in scenarios.items():
-        part, y = _scenario(model, name, group, column, y)
+        part, y, wide = _scenario(model, name, group, y)
         body.append(part)
+        width = max(width, wide)
     if dropped:
-        body.append(f'<text class="soft" x="10" y="{y + 14:g}">and {dropped} more flows</text>')
+        body.append(f'<text class="soft" fill="{_SOFT}" x="10" y="{y + 14:g}">and {dropped} more flows</text>')
         y += 24
     return _close([_head(width, y + 10, f"Sequence diagram of {model.title}"), *body])
 
 
-def _scenario(model: Model, name: str, steps: list[Step], column: dict[int, int], y: float) -> tuple[str, float]:
+def _scenario(model: Model, name: str, steps: list[Step], y: float) -> tuple[str, float, int]:
     parts: list[str] = []
     if name:
-        parts.append(f'<text x="10" y="{y + 14:g}" font-weight="bold">{_text(name, 100)}</text>')
+        parts.append(f'<text x="10" y="{y + 14:g}" font-weight="bold" {_WORDS}>{_text(name, 100)}</text>')
         y += 24
-    here = [index for index in column if any(index in model.ends[step.flow] for step in steps)]
+    here = list(dict.fromkeys(end for step in steps for end in model.ends[step.flow]))
+    column = {index: _MARGIN + _COLUMN * n for n, index in enumerate(here)}
     top, end = y + 44, y + 44 + 34 * len(steps) + 12
     for index in here:
         x = column[index]
         lines = _lines(model.elements[index].name, 18)[:2]
-        parts.append(f'<line class="edge" x1="{x}" y1="{top:g}" x2="{x}" y2="{end:g}" stroke-dasharray="2 4"/>')
-        parts.append(f'<rect class="node" x="{x - 66}" y="{y:g}" width="132" height="40" rx="4"/>')
+        life = f'x1="{x}" y1="{top:g}" x2="{x}" y2="{end:g}" stroke-dasharray="2 4"'
+        parts.append(f'<line class="edge" stroke="{_EDGE}" {life}/>')
+        parts.append(f'<rect {_NODE} x="{x - 66}" y="{y:g}" width="132" height="40" rx="4"/>')
         parts.append(_label(lines, x, y + 20))
     for row, step in enumerate(steps):
         source, sink = model.ends[step.flow]
         parts.append(_arrow(model.flows[step.flow], column[source], column[sink], top + 34 * row + 28, step.response))
-    return "".join(parts), end + 18
+    return "".join(parts), end + 18, 2 * _MARGIN + _COLUMN * max(0, len(here) - 1)
 
 
 def _arrow(flow: Flow, start: int, end: int, y: float, response: bool) -> str:
     dashes = ' stroke-dasharray="5 3"' if response else ""
     label = _text(f"{flow.number}. {flow.name}", 60)
     if start == end:
-        line = f'<path class="edge"{dashes} d="M{start},{y - 8:g} h26 v10 h-20"/>'
-        tip, middle, anchor = _tip(start + 6, y + 2, -1), start + 32, "start"
+        line = f'<path {_line(flow)}{dashes} d="M{start},{y - 8:g} h26 v10 h-20"/>'
+        tip, middle, anchor = _tip(flow, start + 6, y + 2, -1), start + 32, "start"
     else:
         way = 1 if end > start else -1
-        line = f'<line class="edge"{dashes} x1="{start}" y1="{y:g}" x2="{end - 6 * way}" y2="{y:g}"/>'
-        tip, middle, anchor = _tip(end, y, way), (start + end) // 2, "middle"
+        line = f'<line {_line(flow)}{dashes} x1="{start}" y1="{y:g}" x2="{end - 6 * way}" y2="{y:g}"/>'
+        tip, middle, anchor = _tip(flow, end, y, way), (start + end) // 2, "middle"
     kind = "cross" if flow.crosses else "same"
-    words = f'<text x="{middle}" y="{y - 6:g}" text-anchor="{anchor}">{label}</text>'
+    words = f'<text x="{middle}" y="{y - 6:g}" text-anchor="{anchor}" {_WORDS}>{label}</text>'
     return f'<g class="{kind}"><title>{_text(_tooltip(flow), 300)}</title>{line}{tip}{words}</g>'
 
 
-def _tip(x: float, y: float, way: int) -> str:
+def _tip(flow: Flow, x: float, y: float, way: int) -> str:
     back = x - 8 * way
-    return f'<polygon class="head" points="{x:g},{y:g} {back:g},{y - 4:g} {back:g},{y + 4:g}"/>'
+    return f'<polygon {_head_paint(flow.crosses)} points="{x:g},{y:g} {back:g},{y - 4:g} {back:g},{y + 4:g}"/>'
 
 
 def _dot(model: Model) -> str:
-    lines = ["digraph model {", 'rankdir=LR; nodesep=0.35; ranksep=0.9; node [shape=box, fixedsize=true, label=""];']
+    lines = ["digraph model { rankdir=LR; newrank=true; nodesep=0.3; ranksep=1.0; edge [fontsize=16];"]
+    lines.append('node [shape=box, fixedsize=true, label=""];')
     inside: dict[str, list[int]] = {}
     for n, element in enumerate(model.elements):
         inside.setdefault(element.boundary, []).append(n)
@@ -152,9 +167,21 @@ def _dot(model: Model) -> str:
     seen: set[int] = set()
     for n in children.get("", []):
         lines.extend(_subgraph(model, n, inside, children, seen))
-    for n, (source, sink) in enumerate(model.ends):
-        lines.append(f'n{source} -> n{sink} [id="f{n}", label="{n + 1}"];')
+    for n, link in enumerate(_links(model)):
+        label = ",".join(str(number + 1) for number in link.flows)
+        lines.append(f'n{link.source} -> n{link.sink} [id="l{n}", label="{label}"{", dir=both" if link.both else ""}];')
     return "\n".join([*lines, "}"])
+
+
+def _links(model: Model) -> list[_Link]:
+    between: dict[tuple[int, int], list[int]] = {}
+    for n, (source, sink) in enumerate(model.ends):
+        key = (sink, source) if (sink, source) in between else (source, sink)
+        between.setdefault(key, []).append(n)
+    return [
+        _Link(source=source, sink=sink, flows=tuple(flows), both=any(model.ends[n] != (source, sink) for n in flows))
+        for (source, sink), flows in between.items()
+    ]
 
 
 def _subgraph(
@@ -200,9 +227,10 @@ def _layout(source: str, dot: str) -> _Layout:
 def _cluster(boundary: Boundary, item: _Object, height: float) -> str:
     left, low, right, high = _numbers(item.bb)
     top = height - high
-    name = f'<text class="trust-name" x="{left + 8:g}" y="{top + 16:g}">{_text(boundary.name, 60)}</text>'
-    size = f'width="{right - left:g}" height="{high - low:g}"'
-    return f'<rect class="trust" x="{left:g}" y="{top:g}" {size} rx="6"/>{name}'
+    at = f'x="{left + 8:g}" y="{top + 16:g}"'
+    name = f'<text class="trust-name" fill="{_TRUST}" {at}>{_text(boundary.name, 60)}</text>'
+    box = f'x="{left:g}" y="{top:g}" width="{right - left:g}" height="{high - low:g}" rx="6"'
+    return f'<rect class="trust" fill="none" stroke="{_TRUST}" stroke-dasharray="5 4" {box}/>{name}'
 
 
 def _node(element: Element, item: _Object, height: float) -> str:
@@ -214,38 +242,48 @@ def _node(element: Element, item: _Object, height: float) -> str:
     shape = _SHAPES.get(element.cls, "process")
     if shape == "store":
         bar = f"M{left:.4g},{top:.4g} h{width:.4g} M{left:.4g},{top + tall:.4g} h{width:.4g}"
-        drawn = f'<rect class="node" {box} stroke="none"/><path class="node" d="{bar}"/>'
+        drawn = f'<rect {_NODE} {box} stroke-width="0"/><path {_NODE} d="{bar}"/>'
     else:
-        drawn = f'<rect class="node" {box} rx="{0 if shape == "actor" else 10}"/>'
+        drawn = f'<rect {_NODE} {box} rx="{0 if shape == "actor" else 10}"/>'
     tip = _text(f"{element.name} ({element.kind or element.cls}): {element.description}", 400)
     return f"<g><title>{tip}</title>{drawn}{_label(_lines(element.name, _WRAP), x, y)}</g>"
 
 
-def _flow(flow: Flow, edge: _Edge, height: float) -> str:
-    points = [(float(x), float(y)) for x, y in _POINT.findall(edge.pos)]
-    has_end = edge.pos.startswith("e,")
-    if len(points) < (5 if has_end else 4):
+def _drawn(link: _Link, model: Model, edge: _Edge, height: float) -> str:
+    tips = {mark: (float(x), height - float(y)) for mark, x, y in _TIP.findall(edge.pos)}
+    curve = [(float(x), height - float(y)) for x, y in _POINT.findall(_TIP.sub("", edge.pos))]
+    if len(curve) < 4:
         return ""
-    end, curve = (points[0], points[1:]) if has_end else (points[-1], points)
-    flipped = [(x, height - y) for x, y in curve]
-    path = f"M{flipped[0][0]:.1f},{flipped[0][1]:.1f} C" + " ".join(f"{x:.1f},{y:.1f}" for x, y in flipped[1:])
-    head = _head_of(flipped[-1], (end[0], height - end[1]))
+    flows = [model.flows[n] for n in link.flows]
+    crosses = any(flow.crosses for flow in flows)
+    path = f"M{curve[0][0]:.1f},{curve[0][1]:.1f} C" + " ".join(f"{x:.1f},{y:.1f}" for x, y in curve[1:])
+    heads = [_head_of(base, tips[mark], crosses) for mark, base in (("e", curve[-1]), ("s", curve[0])) if mark in tips]
     label = ""
     if place := _numbers(edge.lp):
         at = f'x="{place[0]:.1f}" y="{height - place[1] + 4:.1f}"'
-        label = f'<text class="soft" text-anchor="middle" {at}>{flow.number}</text>'
-    kind = "cross" if flow.crosses else "same"
-    return (
-        f'<g class="{kind}"><title>{_text(_tooltip(flow), 400)}</title><path class="edge" d="{path}"/>{head}{label}</g>'
-    )
+        numbers = ", ".join(str(flow.number) for flow in flows)
+        label = f'<text class="soft" fill="{_SOFT}" text-anchor="middle" {at}>{numbers}</text>'
+    tip = _text("; ".join(_tooltip(flow) for flow in flows), 1000)
+    kind = "cross" if crosses else "same"
+    line = f'<path {_line(flows[0]) if not crosses else _CROSSING} d="{path}"/>'
+    return f'<g class="{kind}"><title>{tip}</title>{line}{"".join(heads)}{label}</g>'
 
 
-def _head_of(base: tuple[float, float], tip: tuple[float, float]) -> str:
+def _line(flow: Flow) -> str:
+    return _CROSSING if flow.crosses else f'class="edge" fill="none" stroke="{_EDGE}"'
+
+
+def _head_paint(crosses: bool) -> str:
+    return f'class="head" fill="{_TRUST if crosses else _EDGE}"'
+
+
+def _head_of(base: tuple[float, float], tip: tuple[float, float], crosses: bool) -> str:
     dx, dy = tip[0] - base[0], tip[1] - base[1]
     length = (dx * dx + dy * dy) ** 0.5 or 1.0
     nx, ny = -dy / length * 4, dx / length * 4
     corners = (tip, (base[0] + nx, base[1] + ny), (base[0] - nx, base[1] - ny))
-    return '<polygon class="head" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in corners) + '"/>'
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+    return f'<polygon {_head_paint(crosses)} points="{points}"/>'
 
 
 def _tooltip(flow: Flow) -> str:
@@ -256,7 +294,7 @@ def _tooltip(flow: Flow) -> str:
 def _label(lines: list[str], x: float, middle: float) -> str:
     first = middle - (len(lines) - 1) * _LINE / 2 + 4
     return "".join(
-        f'<text x="{x:.4g}" y="{first + n * _LINE:.4g}" text-anchor="middle">{escape(line)}</text>'
+        f'<text x="{x:.4g}" y="{first + n * _LINE:.4g}" text-anchor="middle" {_WORDS}>{escape(line)}</text>'
         for n, line in enumerate(lines)
     )
 
@@ -277,7 +315,8 @@ def _text(text: str, limit: int) -> str:
 
 
 def _head(width: float, height: float, title: str) -> str:
-    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    # Font of the root as an attribute too: widths were reckoned for it.
+    size = f'font-size="12" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     name = _text(title, 200)
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="tm" role="img" {size}>'
     return f"{svg}<title>{name}</title><style>{_STYLE}</style>"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from secdl.model import sarif
 from secdl.model.codec import encode
+from secdl.model.config import ThreatModel
+from secdl.model.errors import ConfigError
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.shipped import shipped
@@ -38,6 +40,7 @@ from secdl.threats.sandbox import Interpreter, ModelBroken, interpreter, run_mod
 
 _GAINS = {rule.id: rule for rule in RULES}
 _MOST = 5_000
+_RESERVED = ("image:", "device:", "package:", "model:", "canary:", "outside:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,27 @@ class Subject:
     controls: Path
     path: str
     controls_path: str
+
+    @classmethod
+    def of(cls, entry: ThreatModel, root: Path) -> "Subject":
+        """The model that `entry` names in the checkout `root`. Raises `ConfigError` where it leads elsewhere."""
+        top = root.resolve()
+        for name in (entry.path, entry.controls):
+            if name.startswith(_RESERVED):
+                raise ConfigError(f"{name!r} begins like a place that is no file", hint="rename it")
+            if not (top / name).resolve().is_relative_to(top):
+                raise ConfigError(f"{name!r} leads out of the checkout", hint="name a path below secdl.toml's folder")
+        model = (top / entry.path).resolve()
+        if not model.is_file():
+            raise ConfigError("no such model", where=entry.path, hint="mend `path` in [[threatmodel]]")
+        return cls(
+            name=entry.name,
+            model=model,
+            folder=model.parent if model.parent != top else None,
+            controls=(top / entry.controls).resolve(),
+            path=entry.path,
+            controls_path=entry.controls,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
