@@ -18,7 +18,7 @@ from secdl.model.errors import MalformedOutput, ToolFailed
 from secdl.model.text import one_line
 from secdl.threats import dumper
 
-MEMORY_BYTES = 2 << 30
+MEMORY_BYTES = 1 << 30
 OUTPUT_BYTES = 16 << 20
 _ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
