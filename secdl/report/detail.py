@@ -81,10 +81,14 @@ class Packages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """A diagram that may stand in the page; `markup` is None where it could not be shown."""
+    """A diagram that may stand in the page; `markup` is None where it could not be shown.
+
+    `themed` says that it leaves its colours to the page; another one needs white paper.
+    """
 
     title: str
     markup: str | None
+    themed: bool
 
 
 def job_rows(seen: View) -> tuple[JobRow, ...]:
@@ -126,7 +130,8 @@ def drawings(record: Record, job: str, names: Mapping[str, str]) -> tuple[Drawin
     for name, title in names.items():
         if (raw := record.extra(job, name)) is not None:  # nosec B610
             prefix = f"d{len(found)}-{[e.job for e in record.evidence].index(job)}-"
-            found.append(Drawing(title=title, markup=safe_svg(raw, label=f"{title}, {job}", prefix=prefix)))
+            markup = safe_svg(raw, label=f"{title}, {job}", prefix=prefix)
+            found.append(Drawing(title=title, markup=markup, themed=b'class="tm"' in raw[:300]))
     return tuple(found)
 
 

@@ -12,13 +12,14 @@ from secdl.model.finding import LEVELS
 from secdl.model.record import Record
 from secdl.model.text import clean
 from secdl.model.verdict import ReasonKind
-from secdl.report import charts, detail, view, words
+from secdl.report import charts, detail, engines, view, words
 from secdl.report.view import View
 
 BLOCKERS = 7
 """Blockers that the first screen shows."""
 GAPS = 9
 """Lines of *Not measured* that the first screen shows before "and N more"."""
+DRAWINGS = {"dfd.svg": "Data flows", "sequence.svg": "Sequence"}
 LONGEST = 1000
 """Characters of one text that the page shows; browsers take seconds to break a word of thousands."""
 
@@ -26,6 +27,7 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _WORDS = (
     words.action,
     words.age,
+    words.duration,
     words.first_seen,
     words.gain,
     words.left,
@@ -84,11 +86,8 @@ def _context(seen: View) -> dict[str, object]:
         "levels": tuple((level.value, seen.verdict.counts.by_level.get(level.value, 0)) for level in LEVELS),
         "packages": detail.packages(seen),
         "images": images,
-        "drawings": tuple(
-            (evidence.job, found)
-            for evidence in record.evidence
-            if (found := detail.drawings(record, evidence.job, {"dfd.svg": "Data flows", "sequence.svg": "Sequence"}))
-        ),
+        "threats": tuple((seen, detail.drawings(record, seen.job, DRAWINGS)) for seen in engines.threats(record)),
+        "fuzzing": engines.fuzzing(record),
         "level_chart": _markup(_level_chart(seen)),
         "time_chart": _markup(_time_chart(seen)),
     }

@@ -8,7 +8,7 @@ from secdl.model.evidence import Evidence, Origin, Outcome
 from secdl.model.finding import AbsentCause, Finding, Status
 from secdl.model.record import Record
 from secdl.model.verdict import WORD_OF_KIND, Reason, ReasonKind, Verdict, Word
-from secdl.report import words
+from secdl.report import engines, words
 from secdl.report.words import number, some
 
 RELEASE = "release"
@@ -249,11 +249,35 @@ def _gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         rows.append(Row(what=f"{what} {words.listed(plan.left_out)}", figure="left out", why="not asked for"))
     if plan.scope:
         rows.append(Row(what="scope", figure="changes only", why=plan.scope))
+    rows += _engines(record)
     rows += _advisories(record, ran)
     rows += _reused(ran)
     skipped = [run.evidence.job for run in ran if run.skipped]
     if skipped:
         rows.append(Row(what=words.listed(skipped), figure="nothing to read", why="configuration names no subject"))
+    return rows
+
+
+def _engines(record: Record) -> list[Row]:
+    rows = [
+        Row(
+            what="devices fuzzed",
+            figure=f"{number(fuzz.done)} of {number(fuzz.total)}",
+            why=f"device types that a guest reaches in {fuzz.binary.version or fuzz.binary.path}",
+        )
+        for _, fuzz in engines.fuzzing(record)
+    ]
+    for threats in engines.threats(record):
+        rows.append(
+            Row(
+                what="threats mitigated",
+                figure=f"{number(threats.live)} of {number(threats.total)}",
+                why=f"by controls whose evidence counts in this run, model {threats.report.name}",
+            )
+        )
+        if threats.report.uncovered:
+            names = words.listed([area.what for area in threats.report.uncovered])
+            rows.append(Row(what="no check covers", figure=some(len(threats.report.uncovered), "area"), why=names))
     return rows
 
 

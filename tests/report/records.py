@@ -8,11 +8,27 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
+from secdl.model import codec
 from secdl.model.evidence import CanaryResult, Evidence, Origin, Outcome, Program, Work
 from secdl.model.finding import LEVELS, AbsentCause, Finding, Level, Location, Status
 from secdl.model.fingerprint import identify
 from secdl.model.plan import Plan, Product
 from secdl.model.record import Excerpt, Record
+from secdl.model.threat import (
+    Control,
+    CoverageRow,
+    Disposition,
+    Element,
+    EvidenceLine,
+    EvidenceRef,
+    EvidenceState,
+    Flow,
+    Instance,
+    Threat,
+    ThreatCoverage,
+    ThreatReport,
+    Uncovered,
+)
 from secdl.model.tool import Job, Rule, Stage
 from secdl.model.verdict import (
     AcceptedWaiver,
@@ -224,7 +240,32 @@ def record(
         digest="sha256:" + "c4" * 32,
         extra=lambda job, name: files.get((job, name)),
         rules={"semgrep": (Rule(id="secdl.c.dma-reentrancy", title="DMA re-entrancy", help="See CWE-662."),)},
+        threats={"threatmodel@reference": answers()} if files else {},
     )
+
+
+def answers(text: str = "") -> ThreatCoverage:
+    """How the answers of the threat model fared, where `text` stands for what others wrote."""
+    fuzzed = EvidenceLine(control="fuzzed", evidence="fuzz on sdhci-pci", state=EvidenceState.LIVE, open_findings=1)
+    escape = CoverageRow(
+        threat=text or "HV01",
+        title=text or "VM escape by device emulation",
+        level=Level.CRITICAL,
+        target=text or "virtio-blk",
+        disposition=Disposition.MITIGATED,
+        controls=("fuzzed",),
+        state=EvidenceState.LIVE,
+        open_findings=1,
+        residual=text or "what the fuzzer does not reach",
+    )
+    open_ = replace_row(escape, threat="HV02", disposition=Disposition.NONE, state=EvidenceState.NOT_COVERED)
+    crossing = replace_row(escape, threat="crossing", disposition=Disposition.ACCEPTED, state=EvidenceState.MISSING)
+    return ThreatCoverage(rows=(escape, open_, crossing), lines=(fuzzed,))
+
+
+def replace_row(row: CoverageRow, **more: object) -> CoverageRow:
+    """`row` with `more`, and no controls."""
+    return msgspec.structs.replace(row, controls=(), residual="", **more)
 
 
 def jobs() -> tuple[Evidence, ...]:
@@ -559,6 +600,7 @@ def hostile(text: str = HOSTILE) -> Record:
         findings=findings,
         excerpts=excerpts,
         extra=lambda job, name: files.get((job, name)),
+        threats={"threatmodel@reference": answers(text)},
         rules={"semgrep": (Rule(id=text, title=text, help=text, gain=text, fix=text, cwe=(text,)),)},
     )
 
@@ -625,7 +667,74 @@ DFD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <rect x="300" y="40" width="110" height="50" rx="8" fill="none" stroke="black"/>
 <text x="355" y="70" text-anchor="middle" font-size="13">QEMU process</text></g></svg>
 """
+THREATS = ThreatReport(
+    format="secdl-threats/1",
+    name="reference",
+    title="Reference hypervisor",
+    description="KVM and QEMU",
+    path="threatmodels/reference/model.py",
+    pytm="1.4.0",
+    elements=(
+        Element(name="Guest", cls="Actor", kind="guest"),
+        Element(name="virtio-blk", cls="Process", kind="virtio", boundary="QEMU process"),
+    ),
+    flows=(Flow(number=1, name="request", kind="queue", source="Guest", sink="virtio-blk", crosses=True),),
+    threats=(
+        Threat(id="HV01", title="VM escape by device emulation", description="", gain="The host", level=Level.CRITICAL),
+        Threat(id="HV02", title="Snapshot rollback", description="", gain="Old secrets", level=Level.MEDIUM),
+    ),
+    controls=(
+        Control(
+            id="fuzzed",
+            title="Devices are fuzzed",
+            covers="register and DMA paths",
+            not_covered="the block layer",
+            evidence=(EvidenceRef(tool="fuzz", target="sdhci-pci"),),
+        ),
+    ),
+    instances=(
+        Instance(
+            threat="HV01",
+            target="virtio-blk",
+            kind="virtio",
+            disposition=Disposition.MITIGATED,
+            controls=("fuzzed",),
+            residual="what the fuzzer does not reach",
+        ),
+        Instance(threat="HV02", target="virtio-blk", kind="virtio"),
+        Instance(threat="crossing", target="request", kind="queue", disposition=Disposition.ACCEPTED, note="w1"),
+    ),
+    uncovered=(
+        Uncovered(what="KVM", why="no check of secdl reads the kernel's KVM code"),
+        Uncovered(what="vhost", why="it runs in the host's kernel"),
+    ),
+)
+COVERAGE = {
+    "schema": 1,
+    "name": "reference",
+    "binary": {"path": "/usr/bin/qemu-system-x86_64", "sha256": "ab" * 32, "version": "QEMU 7.2.19"},
+    "machine": "q35",
+    "seed": 1,
+    "reachable": {"pci": 120, "usb": 24, "isa": 9, "scsi": 8},
+    "devices": [
+        {
+            "device": "sdhci-pci",
+            "about": "SD host controller",
+            "planned": 100_000,
+            "operations": 99_871,
+            "sessions": 4,
+            "seconds": 9.7,
+            "registers_live": 118,
+            "registers_touched": 97,
+            "crashes": [{"title": "aborts: sdhci_read_dataport", "count": 3, "reproduced": 3, "attempts": 3}],
+        },
+        {"device": "e1000", "planned": 100_000, "operations": 0, "fault": "did not start: Guest asked for no bus"},
+    ],
+    "canaries": [{"device": "canary-abort", "planned": 60_000, "operations": 2_300, "seconds": 0.4}],
+}
 EXTRAS: Mapping[tuple[str, str], bytes] = {
+    ("threatmodel@reference", "threats.json"): codec.encode(THREATS),
+    ("fuzz@reference", "coverage.json"): json.dumps(COVERAGE).encode(),
     ("syft@requirements", "out.cdx.json"): json.dumps(SBOM).encode(),
     ("image-build@reference", "image.json"): json.dumps(IMAGE).encode(),
     ("threatmodel@reference", "dfd.svg"): DFD,

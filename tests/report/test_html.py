@@ -189,6 +189,31 @@ def test_unknown_level_and_missing_owner_are_said() -> None:
     assert "no location given no owner new in this run" in said
 
 
+def test_not_measured_counts_devices_threats_and_what_no_check_covers() -> None:
+    said = part(page(records.failing()), "not-measured")
+    assert "devices fuzzed 1 of 161 device types that a guest reaches in QEMU 7.2.19" in said
+    assert "threats mitigated 1 of 3 by controls whose evidence counts in this run" in said
+    assert "no check covers 2 areas KVM and vhost" in said
+
+
+def test_threats_show_answer_evidence_and_what_stays_open() -> None:
+    text = page(records.failing()).partition('id="threats"')[2].partition('id="fuzzing"')[0]
+    said = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    assert said.index("HV02") < said.index("HV01")
+    assert "mitigated by fuzzed Stays open: what the fuzzer does not reach live 1" in said
+    assert "Does not cover" in said
+    assert "the block layer" in said
+
+
+def test_answers_that_nobody_judged_are_not_called_live() -> None:
+    record = replace(records.failing(), threats={})
+    assert "threats mitigated 0 of 3" in part(page(record), "not-measured")
+
+
+def test_a_device_that_was_not_fuzzed_says_why() -> None:
+    assert "not done</b> did not start: Guest asked for no bus" in page(records.failing())
+
+
 def test_an_excerpt_shows_its_lines_and_marks_the_reported_one() -> None:
     text = page(records.failing())
     assert '<span class="hit"><span class="ln">212</span>     memcpy(s-&gt;buf, desc-&gt;data, desc-&gt;len);' in text
