@@ -16,10 +16,11 @@ from packaging.utils import canonicalize_name
 
 from secdl.model.errors import MalformedOutput
 from secdl.model.text import one_line
-from secdl.model.tool import Checkout
+from secdl.model.tool import Checkout, Job
 
 LAID = "target"
 """Folder below the evidence folder that holds what a scanner of dependencies reads."""
+_KNOWN = "requirements.txt"
 _REQUIREMENTS = re.compile(r"^[\w.-]*requirements[\w.-]*\.(txt|lock|in)$")
 _TOML = re.compile(r"^(uv\.lock|poetry\.lock|pylock(\.[\w-]+)?\.toml)$")
 OTHERS = frozenset(
@@ -58,6 +59,29 @@ def python_locks(path: str, checkout: Checkout) -> dict[str, tuple[Pin, ...]]:
     files = checkout.files(path)
     chosen = files if files == (path,) else tuple(file for file in files if is_python_lock(file))
     return {file: pins(checkout.read(file), file) for file in chosen}
+
+
+def lay_locks(job: Job, checkout: Checkout) -> dict[str, bytes]:
+    """Every lock file of the job's source under a name that scanners know; Python's as plain pins.
+
+    Raises `MalformedOutput` where there is none, or one of them pins nothing.
+    """
+    path = job.sources[0]
+    files = checkout.files(path)
+    laid = {}
+    for file in files:
+        if PurePosixPath(file).name in OTHERS:
+            laid[f"{LAID}/{file}"] = checkout.read(file)
+        elif is_python_lock(file) or files == (path,):
+            laid[f"{LAID}/{file}/{_KNOWN}"] = written(pins(checkout.read(file), file))
+    if not laid:
+        raise MalformedOutput("holds no lock file", where=path, hint="name a lock file, or a folder that holds some")
+    return laid
+
+
+def lock_of(laid: str) -> str:
+    """The lock file that a file of `lay_locks` was made of."""
+    return laid.removeprefix(f"{LAID}/").removesuffix(f"/{_KNOWN}")
 
 
 def is_python_lock(path: str) -> bool:

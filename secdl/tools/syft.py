@@ -1,33 +1,14 @@
 """syft: the SBOM of locked dependencies, in CycloneDX (`sbom.cdx.json`) and SPDX (`sbom.spdx.json`)."""
 
-from collections.abc import Mapping
-from pathlib import PurePosixPath
-
 from secdl.model.config import Config
-from secdl.model.errors import MalformedOutput
-from secdl.model.tool import Canary, Checkout, Job, Stage, Subject, Tool
-from secdl.tools._locks import LAID, OTHERS, is_python_lock, pins, written
+from secdl.model.tool import Canary, Job, Stage, Subject, Tool
+from secdl.tools._locks import lay_locks
 from secdl.tools._sbom import ENV, OUTPUT, RULE, arguments, parse, work
 
 
 def subjects(config: Config) -> tuple[Subject, ...]:
     """One for each `[[dependencies]]`."""
     return tuple(Subject(name=entry.name, sources=(entry.path,)) for entry in config.dependencies)
-
-
-def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
-    """The lock files under names that syft knows, beside its canary."""
-    path = job.sources[0]
-    files = checkout.files(path)
-    laid = {}
-    for file in files:
-        if PurePosixPath(file).name in OTHERS:
-            laid[f"{LAID}/{file}"] = checkout.read(file)
-        elif is_python_lock(file) or files == (path,):
-            laid[f"{LAID}/{file}.requirements.txt"] = written(pins(checkout.read(file), file))
-    if not laid:
-        raise MalformedOutput("holds no lock file", where=path, hint="name a lock file, or a folder that holds some")
-    return laid
 
 
 def argv(job: Job) -> tuple[str, ...]:
@@ -40,7 +21,7 @@ TOOL = Tool(
     stage=Stage.DEPS,
     title="SBOM of dependencies",
     subjects=subjects,
-    lay=lay,
+    lay=lay_locks,
     argv=argv,
     parse=parse,
     work=work,

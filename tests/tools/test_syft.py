@@ -58,22 +58,22 @@ def test_hostile_names_are_made_safe() -> None:
 
 
 def test_a_lock_is_laid_out_under_a_name_that_syft_knows() -> None:
-    (name,) = syft.lay(JOB, Checkout(DATA))
-    assert name == "target/requirements.lock.requirements.txt"
+    (name,) = syft.TOOL.lay(JOB, Checkout(DATA))
+    assert name == "target/requirements.lock/requirements.txt"
 
 
 def test_a_folder_gives_the_locks_of_every_language(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     for name, text in (("go.mod", "module x\n"), ("requirements.txt", "a==1\n"), ("main.py", "x")):
         (tmp_path / "a" / name).write_text(text)
-    laid = syft.lay(job_of(syft.TOOL, sources=("a",)), Checkout(tmp_path))
-    assert sorted(laid) == ["target/a/go.mod", "target/a/requirements.txt.requirements.txt"]
+    laid = syft.TOOL.lay(job_of(syft.TOOL, sources=("a",)), Checkout(tmp_path))
+    assert sorted(laid) == ["target/a/go.mod", "target/a/requirements.txt/requirements.txt"]
 
 
 def test_a_folder_without_locks_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(MalformedOutput, match="holds no lock file"):
-        syft.lay(job_of(syft.TOOL, sources=("a",)), Checkout(tmp_path))
+        syft.TOOL.lay(job_of(syft.TOOL, sources=("a",)), Checkout(tmp_path))
 
 
 def test_both_formats_are_written() -> None:
