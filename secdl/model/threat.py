@@ -171,12 +171,16 @@ class EvidenceState(StrEnum):
 
 
 class EvidenceLine(_Struct, frozen=True):
-    """One piece of evidence of a control as this run left it; `open_findings` are those it still reports."""
+    """One piece of evidence of a control as this run left it; `open_findings` are those it still reports.
+
+    `planned` is false where no job of this configuration is the check that the control names.
+    """
 
     control: str
     evidence: str
     state: EvidenceState
     reason: str = ""
+    planned: bool = True
     open_findings: int = 0
 
 
@@ -212,6 +216,7 @@ UNUSED = "unused-disposition"
 NO_FLOWS = "element-without-flows"
 UNCONTROLLED = "uncontrolled-flow"
 EVIDENCE = "control-evidence"
+NO_CHECK = "control-without-check"
 WAIVER = "accepted-without-waiver"
 
 RULES = (
@@ -266,9 +271,17 @@ RULES = (
         id=EVIDENCE,
         title="A control's evidence is missing, failed or stale",
         help="A threat is called mitigated by this control, but the check that proves it did not run in this run, did "
-        "not end well, did not work on the named target, or used advisories that are too old.",
+        "not end well, or used advisories that are too old. The verdict names that check, too.",
         gain="The threats that this control answers are open until the check runs again.",
         fix="Run the stage that the evidence names, or give the threats another answer.",
+    ),
+    Rule(
+        id=NO_CHECK,
+        title="A control names a check that this configuration does not have",
+        help="A threat is called mitigated by this control, but secdl.toml declares nothing that the named tool would "
+        "read, no fuzz target of that name, or no planted defect proves that the named rule ran.",
+        gain="The threats that this control answers are mitigated on paper only.",
+        fix="Declare in secdl.toml what the check needs, mend the name, or give the threats another answer.",
     ),
     Rule(
         id=WAIVER,

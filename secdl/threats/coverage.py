@@ -10,6 +10,7 @@ from secdl.model.text import one_line
 from secdl.model.threat import (
     CROSSING,
     EVIDENCE,
+    NO_CHECK,
     RULES,
     TOOL_NAME,
     WAIVER,
@@ -59,7 +60,7 @@ def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
     """The state of every threat's evidence in `measured`.
 
     Gives findings of the tool `threatmodel`: one per piece of evidence that is missing, failed or stale while a threat
-    rests on it, and one per accepted threat whose waiver does not hold.
+    rests on it (another rule where the configuration has no such check at all), and one per accepted threat whose waiver does not hold.
     """
     facts = _Facts(measured)
     lines = {control.id: tuple(facts.line(control, ref) for ref in control.evidence) for control in threats.controls}
@@ -72,6 +73,13 @@ def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
         lines=tuple(line for control in threats.controls for line in lines[control.id]),
         findings=(*_dead_controls(threats, lines, rows), *_dead_waivers(threats, rows, measured.waivers)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    state: EvidenceState = EvidenceState.MISSING
+    reason: str = ""
+    planned: bool = False
 
 
 class _Facts:
@@ -89,13 +97,15 @@ class _Facts:
         jobs = [pair for pair in self._jobs.get(ref.tool, ()) if ref.subject in ("", pair[0].subject)]
         if ref.target:
             jobs = [pair for pair in jobs if ref.target in _targets(pair[0])]
-        state, reason = EvidenceState.MISSING, self._absent(ref)
-        for job, evidence in jobs:
-            found = self._state(job, evidence, ref)
-            if job is jobs[0][0] or _WORST_FIRST.index(found[0]) < _WORST_FIRST.index(state):
-                state, reason = found
+        found = [self._state(job, evidence, ref) for job, evidence in jobs]
+        worst = min(found, key=lambda one: _WORST_FIRST.index(one.state), default=_State(reason=self._absent(ref)))
         return EvidenceLine(
-            control=control.id, evidence=str(ref), state=state, reason=reason, open_findings=self._open(ref)
+            control=control.id,
+            evidence=str(ref),
+            state=worst.state,
+            reason=worst.reason,
+            planned=worst.planned,
+            open_findings=self._open(ref),
         )
 
     def _absent(self, ref: EvidenceRef) -> str:
@@ -105,13 +115,23 @@ class _Facts:
             return f"no job of {ref.tool} worked on {ref.target}"
         return f"{ref.tool} has no job for {ref.subject}"
 
-    def _state(self, job: Job, evidence: Evidence | None, ref: EvidenceRef) -> tuple[EvidenceState, str]:
+    def _state(self, job: Job, evidence: Evidence | None, ref: EvidenceRef) -> _State:
+        if evidence is not None and evidence.outcome is Outcome.SKIPPED:
+            return _State(reason=one_line(evidence.reason) or f"{job.name} had nothing to read")
+        state, reason = self._ran(job, evidence)
+        if (
+            state is EvidenceState.LIVE
+            and ref.rule
+            and (evidence is None or evidence.canary is None or not evidence.canary.found.get(ref.rule))
+        ):
+            return _State(reason=f"nothing proves that rule {ref.rule} ran: no planted defect was found by it")
+        return _State(state=state, reason=reason, planned=True)
+
+    def _ran(self, job: Job, evidence: Evidence | None) -> tuple[EvidenceState, str]:
         if evidence is None or evidence.outcome is Outcome.MISSING:
             return EvidenceState.MISSING, one_line(
                 evidence.reason if evidence else ""
             ) or f"{job.name} left no evidence"
-        if evidence.outcome is Outcome.SKIPPED:
-            return EvidenceState.MISSING, one_line(evidence.reason) or f"{job.name} had nothing to read"
         if evidence.outcome is not Outcome.OK:
             return EvidenceState.FAILED, one_line(evidence.reason) or f"{job.name} {evidence.outcome.value}"
         if evidence.work.unread or not any(evidence.work.read.values()):
@@ -120,8 +140,6 @@ class _Facts:
             return EvidenceState.FAILED, f"{job.name} missed its canary: {', '.join(evidence.canary.missed[:3])}"
         if old := self._old(evidence):
             return EvidenceState.STALE, old
-        if ref.rule and (evidence.canary is None or not evidence.canary.found.get(ref.rule)):
-            return EvidenceState.MISSING, f"nothing proves that rule {ref.rule} ran: no planted defect was found by it"
         return EvidenceState.LIVE, ""
 
     def _old(self, evidence: Evidence) -> str:
@@ -198,7 +216,7 @@ def _dead_controls(
                 more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
                 yield _finding(
                     threats,
-                    EVIDENCE,
+                    EVIDENCE if line.planned else NO_CHECK,
                     worst,
                     f"Control “{control.title}”: {line.evidence} is {line.state.value}: {line.reason}. "
                     f"On it rest {some}{more}.",

@@ -172,3 +172,18 @@ def test_an_accepted_threat_needs_a_waiver_that_holds(waivers, findings):
     accepted = report(disposition=Disposition.ACCEPTED, note="W-1")
     result = coverage(accepted, measured(GOOD, waivers=waivers))
     assert [finding.rule for finding in result.findings] == ["accepted-without-waiver"] * findings
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ref", "rule"),
+    [
+        (None, FUZZ, "control-evidence"),
+        (replace(GOOD, outcome=Outcome.FAILED), FUZZ, "control-evidence"),
+        (replace(GOOD, outcome=Outcome.SKIPPED), FUZZ, "control-without-check"),
+        (GOOD, EvidenceRef(tool="semgrep"), "control-without-check"),
+        (GOOD, EvidenceRef(tool="fuzz", target="rtl8139"), "control-without-check"),
+        (GOOD, EvidenceRef(tool="fuzz", rule="fuzz.exit"), "control-without-check"),
+    ],
+)
+def test_a_check_that_does_not_exist_is_told_from_one_that_did_not_end_well(evidence, ref, rule):
+    assert [finding.rule for finding in coverage(report(ref), measured(evidence)).findings] == [rule]
