@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from secdl.image import apt
-from secdl.image.cache import locked, prune, published
+from secdl.image.cache import locked, prune, published, scratch
 from secdl.image.identify import describe, file_sha256
 from secdl.image.oci import write_layout
 from secdl.image.recipe import Recipe, load_recipe, recipe_digest
@@ -28,6 +28,10 @@ KEPT = 2
 _TIMEOUT_S = 3600.0
 _ROOM_BYTES = 3 << 30
 _RECORD = "record.json"
+_FORMAT = 2
+"""Raised when what a folder of the cache holds changes, so that an older one is not taken for it."""
+_SCRATCH = Path("/var/tmp")  # noqa: S108  # nosec B108
+"""On disk also where /tmp is memory."""
 
 
 def build(recipe_path: Path, *, name: str, cache: Path, mmdebstrap: str, cancel: Cancel) -> ImageRecord:
@@ -40,7 +44,7 @@ def build(recipe_path: Path, *, name: str, cache: Path, mmdebstrap: str, cancel:
         apt.parse_targets(_ask("apt-get", "indextargets", "--format", apt.FORMAT)), recipe.suites
     )
     digest = recipe_digest(recipe)
-    key = sha256(f"{digest}\n{suite}\n{apt.index_state(targets)}\n".encode()).hexdigest()[:32]
+    key = sha256(f"{_FORMAT}\n{digest}\n{suite}\n{apt.index_state(targets)}\n".encode()).hexdigest()[:32]
     folder = cache / "images" / key
     with locked(folder):
         if (record := _cached(folder, name)) is None:
@@ -102,14 +106,12 @@ def _make(recipe: Recipe, suite: str, sources: str, fresh: Path, mmdebstrap: str
         ),
     ]
     log = fresh / "log"
-    with tempfile.TemporaryDirectory(prefix="secdl-image-", dir="/var/tmp") as room:  # nosec B108
-        # In a user namespace root is another user, who must be able to pass; the sticky bit keeps names his own.
-        Path(room).chmod(0o1777)
+    with scratch(_SCRATCH, "secdl-image-") as room:
         exit_ = execute(
             argv,
             cwd=fresh,
             folder=log,
-            env={"TMPDIR": room, "SOURCE_DATE_EPOCH": str(recipe.source_date_epoch)},
+            env={"TMPDIR": str(room), "SOURCE_DATE_EPOCH": str(recipe.source_date_epoch)},
             timeout_s=_TIMEOUT_S,
             cancel=cancel,
         )

@@ -3,10 +3,13 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_IN_USE = ".in-use"
 
 
 @contextmanager
@@ -35,6 +38,41 @@ def published(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+@contextmanager
+def scratch(parent: Path, prefix: str) -> Iterator[Path]:
+    """An empty folder in `parent` for what is thrown away after the block; also clears those of runs that died.
+
+    Others may pass through and create in it, as in /tmp: in a user namespace root is another user.
+    """
+    for left in parent.glob(f"{prefix}*"):
+        _clear(left)
+    room = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        with (room / _IN_USE).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            room.chmod(0o1777)
+            yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _clear(room: Path) -> None:
+    """Removes a scratch folder of ours that nobody uses and nothing is mounted in."""
+    about = room.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or _mounted(room):
+        return
+    try:
+        with (room / _IN_USE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(room, ignore_errors=True)
+    except OSError:
+        return
+
+
+def _mounted(room: Path) -> bool:
+    return f" {room}/" in Path("/proc/self/mountinfo").read_text()
 
 
 def prune(folder: Path, *, keep: int) -> None:
