@@ -8,7 +8,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO, cast
 
-from secdl.image.cache import locked, published
+from secdl.image.cache import locked, prune, published
 from secdl.image.dpkg import installed, os_release
 from secdl.image.folder import folder_digest, open_folder
 from secdl.image.oci import pack_folder, write_layout
@@ -18,6 +18,8 @@ from secdl.model.errors import ConfigError
 from secdl.model.image import ImageRecord
 
 _CHUNK = 1 << 20
+_LAYOUTS = 4
+"""Layouts that stay in the cache; one of a folder holds a copy of it."""
 _DISKS = {b"QFI\xfb": "a qcow2 disk", b"KDMV": "a VMDK disk", b"conectix": "a VHD disk", b"hsqs": "a squashfs"}
 _UNPACKERS = ("gz", "bz2", "xz")
 
@@ -46,9 +48,12 @@ def identify(path: Path, *, name: str, cache: Path, limits: Limits = LIMITS) -> 
 
 def _layout(cache: Path, digest: str, *, tar: Path | None = None, folder: Path | None = None) -> Path:
     """The OCI layout over `tar`, or over `folder` packed beside it; made once."""
-    layout = cache / "layouts" / digest.removeprefix("sha256:")[:32]
+    # With the place: the layout of a tar links to it, and must not outlive it there.
+    key = sha256(f"{digest}\n{tar or folder}\n".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    layout = cache / "layouts" / key
     with locked(layout):
         if not layout.exists():
+            prune(layout.parent, keep=_LAYOUTS - 1)
             with published(layout) as fresh:
                 if folder is not None:
                     pack_folder(folder, fresh / "rootfs.tar")
