@@ -8,9 +8,8 @@ from secdl.image.cache import published, scratch
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "a"
-    with pytest.raises(RuntimeError), published(target) as fresh:
-        (fresh / "x").write_text("half")
-        raise RuntimeError
+    with pytest.raises(FileNotFoundError), published(target) as fresh:
+        (fresh / "folder/absent/x").write_text("half")
     assert list(tmp_path.iterdir()) == []
     with published(target) as fresh:
         (fresh / "x").write_text("whole")
