@@ -15,21 +15,13 @@ from typing import Any
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from secdl.advisories.snapshot import Advisory, Affected, Match, Range, Snapshot, load
+from secdl.advisories.canary import plant
+from secdl.advisories.snapshot import Match, Snapshot, load
 from secdl.advisories.versions import base
 from secdl.model.errors import SecdlError
 
 SEVERITY = "severity="
 """First word of an answer's summary: pip-audit has no field that would carry the severity to its report."""
-CANARY = Advisory(
-    id="SECDL-CANARY-1",
-    modified="2026-01-01",
-    summary="planted: a scanner that does not report this does not ask, or does not listen",
-    severity=("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",),
-    affected=(Affected(package="secdl-canary", ranges=(Range(introduced="0", fixed="2.0"),)),),
-)
-"""A vulnerability of a package that nobody publishes, known to the service alone. It is not one of a real package: an
-imported snapshot need not know that, and a scanner that joins all its inputs could not tell a real pin from it."""
 _LARGEST_BODY = 4 << 20
 _IDLE_S = 20
 
@@ -66,7 +58,7 @@ def osv_service(folder: Path) -> Iterator[str]:
     for ecosystem in snapshot.manifest.ecosystems:
         snapshot.covers(ecosystem)
     if "PyPI" in snapshot.manifest.ecosystems:
-        snapshot.plant("PyPI", CANARY)
+        plant(snapshot, "PyPI")
     server = _Server(("127.0.0.1", 0), _Handler)
     server.snapshot = snapshot
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from secdl import advisories as advisory_data
+from secdl.advisories.canary import plant
 from secdl.image import advisories, hardening, packages
 from secdl.image.build import build
 from secdl.image.dpkg import os_release
@@ -105,6 +106,7 @@ def _advisories(options: argparse.Namespace) -> None:
     with open_image(record) as rootfs:
         of = os_release(rootfs)
         found = advisories.judge(rootfs, snapshot, image=record.name, of=of)
+    plant(snapshot, f"Debian:{of[1]}")
     with hardening.planted(options.canary) as rootfs:
         canary = advisories.judge(rootfs, snapshot, image=record.name, of=of, prefix="canary:")
     write_report(

@@ -1,5 +1,6 @@
 """Fixes that the Debian packages of an image miss, by the advisory snapshot."""
 
+from secdl.advisories.canary import ID
 from secdl.model import sarif
 from secdl.model.config import Config
 from secdl.model.tool import Canary, Job, Stage, Subject, Tool
@@ -31,7 +32,7 @@ TOOL = Tool(
     work=sarif.work,
     output="out.sarif",
     needs=("image-build",),
-    canary=Canary(folder="image-advisories", expects={"CVE-2022-1271": 1}),
+    canary=Canary(folder="image-advisories", expects={ID: 1}),
     builtin="secdl.image",
     ecosystems=("Debian",),
     weight_s=3.0,

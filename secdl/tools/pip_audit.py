@@ -8,6 +8,7 @@ import msgspec
 from packageurl import PackageURL
 
 from secdl.advisories.aliases import canonical
+from secdl.advisories.canary import ID
 from secdl.advisories.service import SEVERITY
 from secdl.model.codec import decode
 from secdl.model.config import Config
@@ -152,7 +153,7 @@ TOOL = Tool(
     work=work,
     # pip-audit exits 1 both when it has findings and when it gave up; only then it writes no report.
     completed=frozenset({0, 1}),
-    canary=Canary(folder="pip-audit", expects={"SECDL-CANARY-1": 1}),
+    canary=Canary(folder="pip-audit", expects={ID: 1}),
     services=("osv",),
     ecosystems=("PyPI",),
     weight_s=4.0,

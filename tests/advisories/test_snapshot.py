@@ -9,6 +9,7 @@ import pytest
 
 from secdl.advisories import Match, NotCovered, Snapshot, load
 from secdl.advisories.bundle import documents, write
+from secdl.advisories.canary import plant
 from secdl.advisories.osv import read
 from secdl.model.errors import MalformedOutput, SecdlError
 from secdl.model.finding import Level
@@ -205,3 +206,14 @@ def test_a_database_older_than_its_newest_record_keeps_its_date() -> None:
     assert advisory is not None
     assert advisory.modified.startswith("2027-")
     assert opened.data_dates()["PyPI"] == date(2026, 7, 23)
+
+
+@pytest.mark.parametrize("ecosystem", ["PyPI", "Debian:12"])
+def test_the_canary_is_matched_like_all_others_and_leaves_them_alone(ecosystem: str) -> None:
+    opened, plain = load(DATA), load(DATA)
+    plant(opened, ecosystem)
+    assert ids(opened.match(ecosystem=ecosystem, package="secdl-canary", version="1.0-1")) == ["SECDL-CANARY-1"]
+    assert not opened.match(ecosystem=ecosystem, package="secdl-canary", version="2.0")
+    for package, version in (("jinja2", "2.4.1"), ("openssl", "3.0.9-1")):
+        asked = {"ecosystem": ecosystem, "package": package, "version": version}
+        assert opened.match(**asked) == plain.match(**asked)
