@@ -60,7 +60,8 @@ def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
     """The state of every threat's evidence in `measured`.
 
     Gives findings of the tool `threatmodel`: one per piece of evidence that is missing, failed or stale while a threat
-    rests on it (another rule where the configuration has no such check at all), and one per accepted threat whose waiver does not hold.
+    rests on it (of another rule where the configuration has no such check at all), and one per accepted threat whose
+    waiver does not hold.
     """
     facts = _Facts(measured)
     lines = {control.id: tuple(facts.line(control, ref) for ref in control.evidence) for control in threats.controls}
