@@ -15,6 +15,7 @@ from secdl.model.threat import TOOL_NAME
 from secdl.model.tool import Stage
 from secdl.pipeline import Options, read_record
 from secdl.run.store import RunFolder, write_atomic
+from secdl.threats.api import kinds, library_threats
 
 
 @click.group("threat")
@@ -26,11 +27,15 @@ def command() -> None:
 @click.argument("run", default="latest")
 @config_option
 @json_option
-def list_(run: str, config: Path, as_json: bool) -> int:
+@click.option("--library", "what", flag_value="library", help="List the threat library instead; needs no run.")
+@click.option("--kinds", "what", flag_value="kinds", help="List the kinds that a model may name; needs no run.")
+def list_(run: str, config: Path, as_json: bool, what: str | None) -> int:
     """List each threat of RUN with its disposition and whether its evidence is alive.
 
     Exit status: 0, or 2 where the run evaluated no threat model.
     """
+    if what is not None:
+        return _list_library(what, as_json=as_json)
     record = _record(config, run)
     rows = [row for job in sorted(record.threats) for row in record.threats[job].rows]
     if as_json:
@@ -39,6 +44,19 @@ def list_(run: str, config: Path, as_json: bool) -> int:
     for row in rows:
         about = f"{one_line(row.title)} on {one_line(row.target)}"
         click.echo(f"{row.threat:<12} {row.level.value:<9} {row.disposition.value:<13} {row.state.value:<12} {about}")
+    return 0
+
+
+def _list_library(what: str, *, as_json: bool) -> int:
+    threats, named = library_threats(), kinds()
+    if as_json:
+        click.echo(codec.encode(threats if what == "library" else named).decode(), nl=False)
+    elif what == "library":
+        for threat in threats:
+            click.echo(f"{threat.id:<7} {threat.level.value:<9} {threat.title}")
+    else:
+        for kind in named:
+            click.echo(f"{kind.on:<8} {kind.name:<15} {kind.title}")
     return 0
 
 

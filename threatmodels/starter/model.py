@@ -1,8 +1,9 @@
 """The threat model of this hypervisor: a start. Change it until it is yours, then keep it so with each change.
 
 Plain pytm: https://github.com/OWASP/pytm says what an element can carry. secdl adds three attributes:
-`kind` (its class in the threat library: `secdl threat list --kinds` names them), `tags`, and for flows `scenario` beside
-pytm's `order` (what stands in the sequence diagram). The file runs without network and may import what lies beside it.
+`kind` (its class in the threat library: `secdl threat list --kinds` names them), `tags`, and for flows `scenario`
+beside pytm's `order` (what stands in the sequence diagram). The file runs without network and may import what lies
+beside it.
 """
 
 from pytm import TM, Actor, Boundary, Classification, Data, Dataflow, Datastore, ExternalEntity, Process, Server
