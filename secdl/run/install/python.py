@@ -3,7 +3,6 @@
 import importlib
 import shutil
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -108,11 +107,13 @@ def _manifest(way: PythonWay, job: Build) -> Manifest:
 
 def _probe(entry: Entry, host: str) -> None:
     """Raises `InstallFailed` at once where `host` cannot be reached: its download would only run into a deadline."""
+    opener = urllib.request.OpenerDirector()
+    # Proxies and https alone; the default opener would read file: and ftp: too.
+    opener.add_handler(urllib.request.ProxyHandler())
+    opener.add_handler(urllib.request.HTTPSHandler())
     try:
-        request = urllib.request.Request(f"https://{host}/", method="HEAD")
-        urllib.request.urlopen(request, timeout=_PROBE_S).close()  # noqa: S310  # nosec B310
-    except urllib.error.HTTPError:
-        return
+        with opener.open(f"https://{host}/", timeout=_PROBE_S):
+            return
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise InstallFailed(
