@@ -16,7 +16,10 @@ from secdl.threats.api import library_threats
 @click.argument("rule")
 @click.option("--config", type=click.Path(path_type=Path), default=Path("secdl.toml"), help="For configured tools.")
 def command(rule: str, config: Path) -> int:
-    """Explain RULE, as `rule` or `tool:rule`, or a threat of the library, as `HV-01`. Exit status: 0, or 2 where no tool describes it."""
+    """Explain RULE, as `rule` or `tool:rule`, or a threat of the library, as `HV-01`.
+
+    Exit status: 0, or 2 where nothing describes it.
+    """
     loaded = load_config(config) if config.exists() else None
     known: dict[str, tuple[str, Rule]] = {}
     for tool in tools_of(loaded):

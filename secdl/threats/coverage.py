@@ -98,7 +98,10 @@ class _Facts:
         jobs = [pair for pair in self._jobs.get(ref.tool, ()) if ref.subject in ("", pair[0].subject)]
         if ref.target:
             jobs = [pair for pair in jobs if ref.target in _targets(pair[0])]
-        found = [self._state(job, evidence, ref) for job, evidence in jobs]
+        found = [self._state(job, evidence) for job, evidence in jobs]
+        if ref.rule and not any(evidence and _proved(evidence, ref.rule) for _, evidence in jobs):
+            why = f"nothing proves that rule {ref.rule} ran: no planted defect was found by it"
+            found = [one if one.state is not EvidenceState.LIVE else _State(reason=why) for one in found]
         worst = min(found, key=lambda one: _WORST_FIRST.index(one.state), default=_State(reason=self._absent(ref)))
         return EvidenceLine(
             control=control.id,
@@ -116,16 +119,10 @@ class _Facts:
             return f"no job of {ref.tool} worked on {ref.target}"
         return f"{ref.tool} has no job for {ref.subject}"
 
-    def _state(self, job: Job, evidence: Evidence | None, ref: EvidenceRef) -> _State:
+    def _state(self, job: Job, evidence: Evidence | None) -> _State:
         if evidence is not None and evidence.outcome is Outcome.SKIPPED:
             return _State(reason=one_line(evidence.reason) or f"{job.name} had nothing to read")
         state, reason = self._ran(job, evidence)
-        if (
-            state is EvidenceState.LIVE
-            and ref.rule
-            and (evidence is None or evidence.canary is None or not evidence.canary.found.get(ref.rule))
-        ):
-            return _State(reason=f"nothing proves that rule {ref.rule} ran: no planted defect was found by it")
         return _State(state=state, reason=reason, planned=True)
 
     def _ran(self, job: Job, evidence: Evidence | None) -> tuple[EvidenceState, str]:
@@ -163,6 +160,10 @@ class _Facts:
             and ref.rule in ("", finding.rule)
             and (not ref.target or _about(finding, ref.target))
         )
+
+
+def _proved(evidence: Evidence, rule: str) -> bool:
+    return evidence.canary is not None and evidence.canary.found.get(rule, 0) > 0
 
 
 def _about(finding: Finding, target: str) -> bool:

@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def subjects(config: Config) -> tuple[Subject, ...]:
     """One job per `[[threatmodel]]`. A model may import what lies beside it, so its folder is a source."""
-    own = config.tools.get(TOOL_NAME, {})
+    own = config.settings(TOOL_NAME, Settings)
     return tuple(
         Subject(
             name=entry.name,
@@ -33,7 +33,7 @@ def subjects(config: Config) -> tuple[Subject, ...]:
                 "model": entry.path,
                 "controls": entry.controls,
                 "library": entry.library,
-                "model_timeout_s": own.get("model_timeout_s", Settings().model_timeout_s),
+                "model_timeout_s": own.model_timeout_s,
                 # Not an argument, yet what is found depends on it.
                 "library_digest": sha256(shipped(LIBRARY).read_bytes()).hexdigest(),
             },
