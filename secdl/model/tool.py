@@ -1,7 +1,7 @@
 """What a tool is to secdl, and the job it is given. A module in `secdl.tools` with a `TOOL` is a plugin."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -194,6 +194,11 @@ def lays_nothing(_job: Job, _checkout: Checkout) -> Mapping[str, bytes]:
     return {}
 
 
+def spares_nothing(_job: Job) -> frozenset[str]:
+    """For tools that start all of their programs for every job."""
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A scanner as pure functions: arguments out, bytes in.
@@ -204,7 +209,7 @@ class Tool:
     the whole report of this tool. `raw` is the content of `output` in the evidence folder (`"stdout"` is one too).
     `completed` are exit statuses that mean "ran to the end". `needs` are tools whose output it reads (for a tool with
     the same subject, that subject's). `program` is its entry in tools.lock.toml (`name` where empty), or `builtin` the
-    Python module of secdl that is the engine; `programs` are further entries it starts itself; `services` what must
+    Python module of secdl that is the engine; `programs` are further entries it starts itself, but those that `spares(job)` names; `services` what must
     answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `lay(job, checkout)` gives files by
     path in the evidence folder, written there before the run: for a tool that reads one folder only, in which its
     canary must lie too, or that cannot read a file as it is; it raises as `parse` does. `narrows` is true where
@@ -228,6 +233,7 @@ class Tool:
     program: str = ""
     builtin: str = ""
     programs: tuple[str, ...] = ()
+    spares: Callable[[Job], frozenset[str]] = spares_nothing
     services: tuple[str, ...] = ()
     lay: Callable[[Job, Checkout], Mapping[str, bytes]] = lays_nothing
     ecosystems: tuple[str, ...] = ()
@@ -238,3 +244,8 @@ class Tool:
     timeout_s: float = 300.0
     reusable: bool = True
     settings: type | None = None
+
+    def starting(self, job: Job) -> "Tool":
+        """This tool with only the programs that `job` starts."""
+        spared = self.spares(job)
+        return replace(self, programs=tuple(name for name in self.programs if name not in spared)) if spared else self

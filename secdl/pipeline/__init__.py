@@ -72,7 +72,7 @@ def scan_run(
 def debian_lacking(plan: Plan, options: Options, toolchain: "Toolchain") -> tuple[str, ...]:
     """Debian packages that the plan needs and this machine lacks."""
     tools, programs = _programs(plan, options, toolchain)
-    lacking = programs.lacking(tools[job.tool] for job in plan.jobs if not job.skip)
+    lacking = programs.lacking(tools[job.tool].starting(job) for job in plan.jobs if not job.skip)
     entries = (toolchain.lock.entry(name).debian for name in lacking)
     return tuple(entry.package for entry in entries if entry is not None)
 

@@ -63,7 +63,7 @@ class Scan:
 
     def _installs(self) -> list[schedule.Node]:
         """One node for each tool to install; Debian packages share one, as dpkg has one lock."""
-        lacking = self.programs.lacking(self.tools[job.tool] for job in self.plan.jobs if not job.skip)
+        lacking = self.programs.lacking(self.tools[job.tool].starting(job) for job in self.plan.jobs if not job.skip)
         groups: dict[str, list[str]] = {}
         for name in lacking:
             groups.setdefault(_install_node(self.toolchain, name), []).append(name)
@@ -82,7 +82,7 @@ class Scan:
     def _jobs(self) -> list[schedule.Node]:
         nodes = []
         for job in self.plan.jobs:
-            tool = self.tools[job.tool]
+            tool = self.tools[job.tool].starting(job)
             installs = () if job.skip else (_install_node(self.toolchain, name) for name in self.programs.entries(tool))
             node = schedule.Node(
                 name=job.name,
@@ -107,7 +107,7 @@ class Scan:
         return work
 
     def _evidence(self, job: Job) -> Evidence:
-        tool = self.tools[job.tool]
+        tool = self.tools[job.tool].starting(job)
         blank = Evidence(
             job=job.name, tool=job.tool, stage=job.stage.value, outcome=Outcome.MISSING, subjects=job.sources
         )

@@ -33,6 +33,11 @@ def argv(job: Job) -> tuple[str, ...]:
     )
 
 
+def spares(job: Job) -> frozenset[str]:
+    """An image that is given needs nobody to build it."""
+    return frozenset() if job.settings.get("recipe") else frozenset({"mmdebstrap"})
+
+
 TOOL = Tool(
     name="image-build",
     stage=Stage.IMAGES,
@@ -44,6 +49,7 @@ TOOL = Tool(
     output="out.sarif",
     builtin="secdl.image",
     programs=("mmdebstrap",),
+    spares=spares,
     weight_s=70.0,
     timeout_s=1200.0,
     # It keeps what it builds itself, and must look at the machine's package indexes each time.
