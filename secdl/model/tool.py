@@ -209,7 +209,8 @@ class Tool:
     the whole report of this tool. `raw` is the content of `output` in the evidence folder (`"stdout"` is one too).
     `completed` are exit statuses that mean "ran to the end". `needs` are tools whose output it reads (for a tool with
     the same subject, that subject's). `program` is its entry in tools.lock.toml (`name` where empty), or `builtin` the
-    Python module of secdl that is the engine; `programs` are further entries it starts itself, but those that `spares(job)` names; `services` what must
+    Python module of secdl that is the engine; `programs` are further entries it starts itself, but
+    for those that `spares(job)` names; `services` what must
     answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `lay(job, checkout)` gives files by
     path in the evidence folder, written there before the run: for a tool that reads one folder only, in which its
     canary must lie too, or that cannot read a file as it is; it raises as `parse` does. `narrows` is true where
