@@ -36,9 +36,12 @@ def key_of(ecosystem: str) -> Order:
 
 @lru_cache(maxsize=4096)
 def pypi_key(version: str) -> Key:
-    """PEP 440. A string outside it, as advisories hold (`2.9.0-NA`), is taken by its leading release number."""
+    """PEP 440 without the local part, which no advisory means: `2.6.0+cu124` is 2.6.0 built by somebody.
+
+    A string outside it, as advisories hold (`2.9.0-NA`), is taken by its leading release number.
+    """
     try:
-        return Version(version)
+        return Version(Version(version).public)
     except (InvalidVersion, ValueError):
         release = _RELEASE.match(version.strip().lstrip("vV"))
         return Version(release.group()) if release else None

@@ -87,6 +87,11 @@ def test_a_bound_outside_pep_440_is_taken_by_its_release() -> None:
     assert pypi_key("not a version") is None
 
 
+def test_a_local_version_is_the_public_one() -> None:
+    # PYSEC-2025-189 ends with "2.6.0-cu124", and what is installed calls itself 2.6.0+cu124.
+    assert pypi_key("2.6.0+cu124") == pypi_key("2.6.0-cu124") == pypi_key("2.6.0")
+
+
 def test_python_names_are_normalised_and_others_are_not() -> None:
     assert normal_name("PyPI", "Zope._Interface") == "zope-interface"
     assert normal_name("Debian:12", "libX11") == "libX11"
