@@ -13,7 +13,7 @@ from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Evidence, Outcome, Program
 from secdl.model.plan import Plan
 from secdl.model.text import one_line
-from secdl.model.tool import Job, Tool
+from secdl.model.tool import Job, Stage, Tool
 from secdl.pipeline.cache import PACKAGE, EvidenceCache, advisories_digest, canary_source, key_of
 from secdl.pipeline.examine import examine, expected_hits
 from secdl.pipeline.excerpts import EXCERPTS, capture
@@ -90,6 +90,8 @@ class Scan:
                 needs=(*job.needs, *installs),
                 weight_s=0.0 if job.skip else tool.weight_s,
                 light=bool(job.skip),
+                # Minutes of building and fuzzing can wait for seconds of source code that somebody waits for.
+                urgent=job.stage is Stage.SAST,
             )
             nodes.append(node)
         return nodes

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Node:
     """One thing to do: `work` runs in a thread once every node in `needs` has ended, however it ended.
 
-    `weight_s` is its expected duration. `light` nodes (installs, waiting on the network) take no worker.
+    `weight_s` is its expected duration. `light` nodes (installs, waiting on the network) take no worker. `urgent` nodes
+    go before longer ones: somebody waits for the first result.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Node:
     needs: tuple[str, ...] = ()
     weight_s: float = 1.0
     light: bool = False
+    urgent: bool = False
 
 
 def run(nodes: Sequence[Node], *, workers: int) -> None:
@@ -37,7 +39,7 @@ async def _run(nodes: Sequence[Node], workers: int) -> None:
             if node.light:
                 await asyncio.to_thread(node.work)
             else:
-                await free.take(rank[node.name])
+                await free.take((node.urgent, rank[node.name]))
                 try:
                     await asyncio.to_thread(node.work)
                 finally:
@@ -84,9 +86,9 @@ class _Workers:
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiters: list[tuple[float, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[tuple[bool, float], asyncio.Future[None]]] = []
 
-    async def take(self, rank: float) -> None:
+    async def take(self, rank: tuple[bool, float]) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((rank, waiter))
         self._wake_soon()

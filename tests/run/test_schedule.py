@@ -27,6 +27,16 @@ def test_the_longest_path_starts_first() -> None:
     assert order == ["head", "tail", "short"]
 
 
+def test_an_urgent_node_goes_before_a_longer_one() -> None:
+    order: list[str] = []
+    nodes = [
+        Node(name="long", weight_s=60, work=lambda: order.append("long")),
+        Node(name="urgent", weight_s=3, urgent=True, work=lambda: order.append("urgent")),
+    ]
+    run(nodes, workers=1)
+    assert order == ["urgent", "long"]
+
+
 def test_no_more_run_at_once_than_there_are_workers() -> None:
     lock, running, most = threading.Lock(), 0, 0
 
