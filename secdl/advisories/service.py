@@ -54,9 +54,8 @@ def osv_service(folder: Path) -> Iterator[str]:
     Raises `SecdlError` where the snapshot cannot be read.
     """
     snapshot = load(folder)
-    # Read before the first question, so that a damaged file is one clear error and threads share what is read.
-    for ecosystem in snapshot.manifest.ecosystems:
-        snapshot.covers(ecosystem)
+    # A damaged file is one clear error now, not a refused question later; all but PyPI is read when it is asked for.
+    snapshot.verify()
     if "PyPI" in snapshot.manifest.ecosystems:
         plant(snapshot, "PyPI")
     server = _Server(("127.0.0.1", 0), _Handler)
