@@ -281,6 +281,21 @@ def test_an_override_of_a_denied_version_is_refused(toolchain, tmp_path):
     assert Toolchain(path, cache=toolchain.cache).resolve("demo", override=mine).refused
 
 
+def test_uv_is_the_one_installed_with_secdl_else_the_one_on_path(tmp_path, monkeypatch):
+    for folder in ("with/bin", "path"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "uv").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "with"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert find_uv() == str(tmp_path / "with/bin/uv")
+    (tmp_path / "with/bin/uv").unlink()
+    assert find_uv() == str(tmp_path / "path/uv")
+    (tmp_path / "path/uv").unlink()
+    assert find_uv() is None
+
+
 def test_an_installation_without_uv_says_how_to_get_it(toolchain, monkeypatch):
     monkeypatch.setattr("secdl.run.install.python.find_uv", lambda: None)
     result = _install(toolchain)

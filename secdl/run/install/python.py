@@ -1,6 +1,6 @@
 """A Python tool in an environment of its own, from a hash lock, by uv."""
 
-import importlib
+import os
 import shutil
 import sys
 import urllib.request
@@ -18,12 +18,12 @@ _SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packa
 
 
 def find_uv() -> str | None:
-    """Absolute path of uv: the one beside secdl, else the one on PATH; None where there is none."""
-    try:
-        found = importlib.import_module("uv").find_uv_bin()
-    except (ImportError, FileNotFoundError):
-        return shutil.which("uv")
-    return str(found)
+    """Absolute path of uv: the one installed with secdl, else the one on PATH; None where there is none."""
+    # Not uv.find_uv_bin(): it reads sysconfig, whose first use by two threads at once fails (CPython 3.11).
+    for folder in (Path(sys.executable).parent, Path(sys.prefix, "bin"), Path.home() / ".local" / "bin"):
+        if os.access(folder / "uv", os.X_OK):
+            return str(folder / "uv")
+    return shutil.which("uv")
 
 
 def build(way: PythonWay, job: Build) -> Manifest:
