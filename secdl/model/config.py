@@ -14,8 +14,6 @@ Name = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower-case letters, digits, . _ -")
 ]
 T = TypeVar("T")
-COMMON_SETTINGS = ("path", "timeout_s")
-"""Keys under `[tools.NAME]` that every tool has."""
 
 RelativePath = Annotated[
     str, msgspec.Meta(min_length=1, max_length=500, description="path below the folder of secdl.toml")
@@ -32,6 +30,19 @@ class Language(StrEnum):
 
     PYTHON = "python"
     C = "c"
+
+
+class ToolTable(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that every `[tools.NAME]` takes: an executable instead of the locked one, a deadline, a cap on output;
+    what is left belongs to the tool's own `settings`."""
+
+    path: str = ""
+    timeout_s: Seconds | None = None
+    size_cap_mib: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 512
+
+
+COMMON_SETTINGS = ToolTable.__struct_fields__
+"""Keys under `[tools.NAME]` that every tool has."""
 
 
 class ProductTable(_Table, frozen=True):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from secdl import __version__
-from secdl.model.config import Config, Language, Profile, Source
+from secdl.model.config import COMMON_SETTINGS, Config, Language, Profile, Source, ToolTable
 from secdl.model.errors import ConfigError
 from secdl.model.plan import Plan, Product
 from secdl.model.scope import excluded
@@ -40,17 +40,6 @@ class Options:
     install: bool = False
 
 
-class ToolTable(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys that every `[tools.NAME]` takes; what is left belongs to the tool's own `settings`."""
-
-    path: str = ""
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] | None = None
-    size_cap_mib: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 512
-
-
-COMMON = ToolTable.__struct_fields__
-
-
 def tools_of(config: Config | None) -> tuple[Tool, ...]:
     """Built-in tools and those of `[[sarif_tool]]`. Raises `ConfigError` where two have one name."""
     own = builtin_tools()
@@ -70,12 +59,12 @@ def tool_tables(config: Config, tools: tuple[Tool, ...], *, where: str) -> dict[
     for name, raw in config.tools.items():
         if name not in known:
             raise ConfigError(f"tools.{name}: unknown tool; {nearest(name, tuple(known))}", where=where)
-        own = {key: value for key, value in raw.items() if key not in COMMON}
+        own = {key: value for key, value in raw.items() if key not in COMMON_SETTINGS}
         settings = known[name].settings
         fields = getattr(settings, "__struct_fields__", ())
         for key in own:
             if key not in fields:
-                words = (*COMMON, *fields)
+                words = (*COMMON_SETTINGS, *fields)
                 raise ConfigError(f"tools.{name}.{key}: unknown key; {nearest(key, words)}", where=where)
         try:
             tables[name] = msgspec.convert({key: raw[key] for key in raw if key not in own}, ToolTable)
@@ -101,7 +90,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
         if tool.stage in stages:
             table = tables.get(tool.name, ToolTable())
             timeout_s = (table.timeout_s or tool.timeout_s) * (1.0 if table.timeout_s else profile.timeout_factor)
-            own = {key: value for key, value in config.tools.get(tool.name, {}).items() if key not in COMMON}
+            own = {key: value for key, value in config.tools.get(tool.name, {}).items() if key not in COMMON_SETTINGS}
             made = _jobs(tool, config, own, root=root, changed=changed)
             jobs.extend(replace(job, timeout_s=timeout_s, size_cap_bytes=table.size_cap_mib << 20) for job in made)
     return Plan(
