@@ -11,6 +11,7 @@ from pathlib import Path
 from secdl import __version__
 from secdl.model.config import ThreatModel
 from secdl.model.errors import ConfigError, SecdlError
+from secdl.model.text import one_line
 from secdl.threats.engine import Programs, Subject, canary_subjects, run
 
 
@@ -22,11 +23,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--library", default="")
     parser.add_argument("--canary", default="")
     parser.add_argument("--model-timeout", type=float, default=60.0)
+    parser.add_argument("--dot-timeout", type=float, default=60.0)
     given = parser.parse_args(argv)
     try:
         _run(given)
     except SecdlError as error:
-        sys.stderr.write(f"threatmodel: {error}\n")
+        sys.stderr.write(f"threatmodel: {one_line(str(error))}\n")
         return error.exit_status
     return 0
 
@@ -39,7 +41,13 @@ def _run(given: argparse.Namespace) -> None:
     entry = ThreatModel(name=given.name, path=given.model, controls=given.controls)
     files = run(
         Subject.of(entry, Path(given.root)),
-        Programs(python=given.python, bwrap=given.bwrap, dot=given.dot, model_timeout_s=given.model_timeout),
+        Programs(
+            python=given.python,
+            bwrap=given.bwrap,
+            dot=given.dot,
+            model_timeout_s=given.model_timeout,
+            dot_timeout_s=given.dot_timeout,
+        ),
         library=Path(given.library) if given.library else None,
         canaries=canary_subjects(Path(given.canary)) if given.canary else (),
         version=__version__,

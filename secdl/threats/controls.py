@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from secdl.model.errors import ConfigError
+from secdl.model.text import one_line
 from secdl.model.threat import CROSSING, Control, Disposition, EvidenceRef, Instance, Uncovered
 from secdl.model.toml import line_of, load_toml, nearest
 
@@ -115,6 +116,11 @@ class Unused:
     line: int | None
 
 
+def _shown(text: str) -> str:
+    """Text of the table as the report shows it: its line breaks are those of the editor, not of the reader."""
+    return " ".join(one_line(text, limit=2000).split())
+
+
 class Controls:
     """The table of one model, ready to be asked."""
 
@@ -128,14 +134,14 @@ class Controls:
         self.controls = tuple(
             Control(
                 id=entry.id,
-                title=entry.title.strip(),
-                covers=entry.covers.strip(),
-                not_covered=entry.not_covered.strip(),
+                title=_shown(entry.title),
+                covers=_shown(entry.covers),
+                not_covered=_shown(entry.not_covered),
                 evidence=entry.evidence,
             )
             for entry in sorted(table.control, key=lambda entry: entry.id)
         )
-        self.uncovered = tuple(Uncovered(what=entry.what.strip(), why=entry.why.strip()) for entry in table.uncovered)
+        self.uncovered = tuple(Uncovered(what=_shown(entry.what), why=_shown(entry.why)) for entry in table.uncovered)
 
     def answer(self, threat: str, target: str, kind: str, line: int | None) -> Instance:
         """The instance of `threat` on `target`, with its disposition. Raises `ConfigError` where two answers of one
@@ -167,8 +173,8 @@ class Controls:
             line=line,
             disposition=Disposition(answer.status),
             controls=answer.controls,
-            note=answer.note.strip(),
-            residual=answer.residual.strip(),
+            note=_shown(answer.note),
+            residual=_shown(answer.residual),
         )
 
     def unused(self) -> Iterator[Unused]:

@@ -21,7 +21,6 @@ from secdl.threats.dump import Model, Step
 _CHAR, _LINE, _WRAP = 7.0, 15.0, 20
 _MARGIN, _COLUMN = 100, 180
 _MOST_STEPS = 200
-_DOT_S = 60
 # Attributes carry the colours of paper, for readers that take out styles; the style follows a reader's dark theme.
 _INK, _SOFT, _FILL, _EDGE, _TRUST = "#1c2733", "#4b5a68", "#f4f6f8", "#4b5a68", "#b3261e"
 _STYLE = (
@@ -68,12 +67,16 @@ class _Layout(msgspec.Struct, frozen=True):
     edges: tuple[_Edge, ...] = ()
 
 
-def dfd(model: Model, *, dot: str) -> bytes:
+def dfd(model: Model, *, dot: str, timeout_s: float = 60.0) -> bytes:
     """The data-flow diagram of `model`: boundaries dashed, flows numbered, those that cross a boundary marked.
 
     Raises `ToolFailed` where graphviz does not answer.
     """
-    layout = _layout(_dot(model), dot)
+    layout = _layout(_dot(model), dot, timeout_s)
+    if layout is None:
+        size = f"{len(model.elements)} elements and {len(model.flows)} flows are too many to draw"
+        words = f'<text x="10" y="24" {_WORDS}>{size}</text>'
+        return _close([_head(600, 40, f"Data-flow diagram of {model.title}"), words])
     box = _numbers(layout.bb)
     if len(box) != 4:
         raise MalformedOutput("no bounding box", where="graphviz")
@@ -206,18 +209,21 @@ def _nodes(model: Model, indexes: list[int]) -> Iterator[str]:
         yield f"n{n} [width={width / 72:.3f}, height={height / 72:.3f}];"
 
 
-def _layout(source: str, dot: str) -> _Layout:
+def _layout(source: str, dot: str, timeout_s: float) -> _Layout | None:
+    """Where graphviz puts things; None where it does not end in time, which is no fault of the model's."""
     hint = "`secdl tools install graphviz`, or install the package graphviz"
     try:
         done = subprocess.run(
             [dot, "-Tjson0"],
             input=source.encode(),
             capture_output=True,
-            timeout=_DOT_S,
+            timeout=timeout_s,
             env={"LANG": "C.UTF-8"},
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        return None
+    except OSError as error:
         raise ToolFailed(f"did not lay out the diagram: {error}", where="graphviz", hint=hint) from error
     if done.returncode:
         raise ToolFailed(f"ended with exit status {done.returncode}", where="graphviz", hint=hint)

@@ -81,6 +81,7 @@ class _Dump(msgspec.Struct, frozen=True, kw_only=True):
     boundaries: tuple[_Base, ...]
     data: tuple[_Data, ...]
     threats: tuple[_Generic, ...]
+    excluded: _Index
     findings: tuple[_Raised, ...]
 
 
@@ -107,9 +108,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model as it claims to be, text made safe. `raised` are pytm's findings: (threat id, is a flow, index).
+    """A model as it claims to be, text made safe. `raised` are pytm's findings: (threat id, is a flow, index);
+    `excluded` counts those that its assumptions took away.
 
-    `claims` and `tags` are by element index, then by flow index in `flow_claims` and `flow_tags`.
+    `element_tags`, `flow_tags` and `ends` (indexes of source and sink) are by index.
     """
 
     title: str
@@ -120,6 +122,7 @@ class Model:
     data: tuple[DataClass, ...]
     generic: dict[str, GenericThreat]
     raised: tuple[tuple[str, bool, int], ...]
+    excluded: int
     element_tags: tuple[frozenset[str], ...]
     flow_tags: tuple[frozenset[str], ...]
     ends: tuple[tuple[int, int], ...]
@@ -217,6 +220,7 @@ def _model(dump: _Dump) -> Model:
         data=data,
         generic={item.id: _generic(item) for item in dump.threats},
         raised=tuple((item.threat, item.group == "flows", item.index) for item in dump.findings),
+        excluded=dump.excluded,
         element_tags=tuple(frozenset(item.tags) for item in dump.elements),
         flow_tags=tuple(frozenset(item.tags) for item in dump.flows),
         ends=tuple((item.source, item.sink) for item in dump.flows),

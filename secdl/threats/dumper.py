@@ -25,7 +25,8 @@ def main(argv: list[str]) -> None:
     """Dump the model `argv[1]` to file descriptor `argv[3]`."""
     model, packages, fd = argv[1], argv[2], int(argv[3])
     os.write(fd, STARTED)
-    sys.path[:0] = [str(pathlib.Path(model).parent), packages]
+    # Last, so that a file beside the model cannot stand in for a module of Python or pytm.
+    sys.path += [packages, str(pathlib.Path(model).parent)]
     sys.argv = [model]
     try:
         result = _dump(model)
@@ -155,6 +156,7 @@ def _model(pytm: Any, tm: Any, lines: dict[int, int | None]) -> dict[str, Any]:
             }
             for t in threats.values()
         ],
+        "excluded": len(tm.excluded_findings),
         "findings": [
             {
                 "threat": str(f.threat_id),

@@ -30,6 +30,7 @@ from secdl.model.threat import (
     Instance,
     Threat,
     ThreatReport,
+    Uncovered,
 )
 from secdl.model.tool import CANARY
 from secdl.threats import diagram, dump
@@ -39,7 +40,6 @@ from secdl.threats.library import Library, generic_threats, hypervisor_threats, 
 from secdl.threats.sandbox import Interpreter, ModelBroken, interpreter, run_model
 
 _GAINS = {rule.id: rule for rule in RULES}
-_MOST = 5_000
 _RESERVED = ("image:", "device:", "package:", "model:", "canary:", "outside:")
 
 
@@ -85,6 +85,7 @@ class Programs:
     bwrap: str
     dot: str
     model_timeout_s: float = 60.0
+    dot_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +138,11 @@ def evaluate(subject: Subject, library: Library, programs: Programs, python: Int
         threats=tuple({threat.id: threat for threat, _ in met}.values()),
         controls=controls.controls,
         instances=(*instances, *crossings),
-        uncovered=controls.uncovered,
+        uncovered=(*controls.uncovered, *_left_out(model)),
         generic_raised=len(model.raised),
         generic_kept=sum(1 for threat, _ in met if threat.source == "pytm"),
     )
-    return Evaluation(report=report, findings=findings[:_MOST], model=model)
+    return Evaluation(report=report, findings=findings, model=model)
 
 
 def run(
@@ -171,7 +172,7 @@ def run(
         "threats.json": encode(report),
     }
     if real.model is not None:
-        files["dfd.svg"] = diagram.dfd(real.model, dot=programs.dot)
+        files["dfd.svg"] = diagram.dfd(real.model, dot=programs.dot, timeout_s=programs.dot_timeout_s)
         files["sequence.svg"] = diagram.sequence(real.model)
     return files
 
@@ -268,6 +269,19 @@ def _without_flows(subject: Subject, model: Model) -> Iterator[Finding]:
             yield _finding(
                 subject, NO_FLOWS, Level.MEDIUM, message, line=element.line, at=element.name, context=element.name
             )
+
+
+def _left_out(model: Model) -> Iterator[Uncovered]:
+    """What the model itself takes out of judgement: nobody shall take that for safety."""
+    outside = sorted(element.name for element in model.elements if not element.in_scope)
+    if outside:
+        names = ", ".join(outside[:20]) + (f" and {len(outside) - 20} more" if len(outside) > 20 else "")
+        yield Uncovered(what=f"Elements out of scope: {names}", why="The model says so (inScope=False).")
+    if model.excluded:
+        yield Uncovered(
+            what=f"{model.excluded} of pytm's findings",
+            why="Assumptions in the model exclude them; no one answers them.",
+        )
 
 
 def _ambiguous(subject: Subject, model: Model, library: Library) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import msgspec
 
 from secdl.model.errors import ConfigError
 from secdl.model.finding import Level
+from secdl.model.text import one_line
 from secdl.model.threat import Element, Flow, Threat
 from secdl.model.toml import load_toml, nearest
 from secdl.threats.dump import Model
@@ -85,13 +86,17 @@ class ThreatEntry(_Table, frozen=True, kw_only=True):
         """The threat as the report shows it."""
         return Threat(
             id=self.id,
-            title=self.title,
-            description=self.description.strip(),
-            gain=self.gain.strip(),
+            title=_shown(self.title),
+            description=_shown(self.description),
+            gain=_shown(self.gain),
             level=self.level,
             cwe=self.cwe,
             references=(*self.capec, *(f"ATT&CK {name}" for name in self.attack)),
         )
+
+
+def _shown(text: str) -> str:
+    return " ".join(one_line(text, limit=2000).split())
 
 
 class Library(_Table, frozen=True):

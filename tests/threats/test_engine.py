@@ -291,3 +291,28 @@ def test_diagrams_stand_alone_and_follow_the_reader_s_colours(reference):
 
 def test_the_shipped_files_are_where_the_wheel_takes_them_from():
     assert shipped("threatmodels/library/hypervisor.toml").is_file()
+
+
+def test_what_the_model_takes_out_of_judgement_is_named(small):
+    model = SMALL.replace('kind="pci-device"', 'kind="pci-device", inScope=False').replace(
+        'description="d"', 'description="d", assumptions=[Assumption("safe", exclude={"DE01"})]'
+    )
+    named = [item.what for item in small(model.replace("TM,", "TM, Assumption,"), "").report.uncovered]
+    assert named[0] == "Elements out of scope: Device"
+    assert named[1].endswith("of pytm's findings")
+
+
+def test_a_diagram_that_cannot_be_laid_out_in_time_says_so_and_the_rest_counts(small, tmp_path):
+    slow = tmp_path / "dot"
+    slow.write_text("#!/bin/sh\nexec sleep 30\n")
+    slow.chmod(0o755)
+    result = small(SMALL, ANSWERS, "--dot-timeout", "0.2", dot=str(slow))
+    assert result.status == 0, result.said
+    assert "too many to draw" in (result.out.parent / "dfd.svg").read_text()
+
+
+def test_a_file_beside_the_model_does_not_stand_in_for_pytm(small, tmp_path):
+    (tmp_path / "m").mkdir()
+    for name in ("pytm.py", "json.py", "enum.py", "pydantic.py"):
+        (tmp_path / "m" / name).write_text("raise RuntimeError('shadow')\n")
+    assert small().findings == ()
