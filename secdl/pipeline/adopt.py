@@ -12,7 +12,7 @@ import msgspec
 from secdl.model import codec
 from secdl.model.finding import Finding, Status
 from secdl.model.shipped import shipped
-from secdl.pipeline.plan import NEVER
+from secdl.run.checkout import NEVER
 
 DEBT = "policies/debt.jsonl"
 _MOST_FILES = 200_000

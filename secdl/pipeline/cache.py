@@ -56,7 +56,10 @@ def key_of(
         "advisories": advisories,
         "laid": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(laid.items())},
         "canary": _canary_digest(tool, job),
-        "sources": _digest_of((Path(job.root) / name for name in _read(job)), trust_stat=profile == "dev"),
+        # What is laid out is all that such a tool reads; its source may be a folder with much else in it.
+        "sources": ""
+        if laid
+        else _digest_of((Path(job.root) / name for name in _read(job)), trust_stat=profile == "dev"),
         "inputs": {name: sha256_of(Path(path)) for name, path in sorted(job.inputs.items())},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()

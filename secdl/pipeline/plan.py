@@ -17,12 +17,12 @@ from secdl.model.scope import excluded
 from secdl.model.toml import nearest
 from secdl.model.tool import Job, Stage, Subject, Tool
 from secdl.run import git
+from secdl.run.checkout import NEVER
 from secdl.tools import builtin_tools
 from secdl.tools.sarif_tool import tool_of
 
 PROFILES = ("dev", "merge", "release")
 SUFFIXES = {Language.PYTHON: (".py",), Language.C: (".c", ".h")}
-NEVER = frozenset({".git", ".secdl", ".nox", ".venv", "__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

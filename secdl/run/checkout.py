@@ -1,12 +1,14 @@
 """The checkout as tools see it before their run: regular files only, none outside it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from secdl.model.errors import MalformedOutput
-from secdl.run.store import files_below
 
 LARGEST = 64 << 20
+NEVER = frozenset({".git", ".hg", ".secdl", ".nox", ".tox", ".venv", "__pycache__", "node_modules"})
+"""Folders that are not what a repository declares: runs of secdl, environments, caches."""
 
 
 class Checkout:
@@ -18,10 +20,9 @@ class Checkout:
     def files(self, path: str) -> tuple[str, ...]:
         """The regular files at or below `path`, sorted; links are not followed."""
         top = self._inside(path)
-        try:
-            found = [top] if top.is_file() else list(files_below(top))
-        except OSError as error:
-            raise MalformedOutput(error.strerror or "unreadable", where=path) from error
+        if not top.exists():
+            raise MalformedOutput("does not exist", where=path)
+        found = [top] if top.is_file() else list(_below(top))
         return tuple(sorted(file.relative_to(self._root).as_posix() for file in found if not file.is_symlink()))
 
     def read(self, path: str) -> bytes:
@@ -42,3 +43,12 @@ class Checkout:
         if not target.resolve().is_relative_to(self._root):
             raise MalformedOutput("leads out of the checkout", where=path)
         return target
+
+
+def _below(top: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if name not in NEVER]
+        for name in names:
+            path = Path(folder, name)
+            if not path.is_symlink() and path.is_file():
+                yield path

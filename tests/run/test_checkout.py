@@ -28,6 +28,13 @@ def test_only_regular_files_are_seen(tree: Path) -> None:
     assert Checkout(tree).read("a/x.txt") == b"x"
 
 
+def test_runs_environments_and_caches_are_not_seen(tree: Path) -> None:
+    for name in (".secdl", ".venv", "node_modules"):
+        (tree / "a" / name).mkdir()
+        (tree / "a" / name / "requirements.txt").write_text("a==1\n")
+    assert Checkout(tree).files(".") == ("a/x.txt",)
+
+
 @pytest.mark.parametrize("path", ["../secret", "out/secret", "/etc/passwd", "a/link.txt", "a/none.txt", "a"])
 def test_what_is_outside_a_link_absent_or_a_folder_is_not_read(tree: Path, path: str) -> None:
     with pytest.raises(MalformedOutput):
