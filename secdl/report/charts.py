@@ -22,8 +22,8 @@ theme.tick_font_char_height = theme.axis_title_font_char_height = 12
 
 
 def bars(rows: Sequence[tuple[str, float]], *, label: str, unit: str, prefix: str) -> str | None:
-    """Horizontal bars of `rows` from top to bottom, or None where all are zero."""
-    if not any(value for _, value in rows):
+    """Horizontal bars of `rows` from top to bottom, or None where there are not two to compare."""
+    if sum(value > 0 for _, value in rows) < 2:
         return None
     chart = leather.Chart()
     chart.add_x_scale(0, max(value for _, value in rows))

@@ -15,7 +15,7 @@ from secdl.model.threat import Control, CoverageRow, Disposition, EvidenceLine, 
 
 THREATS_FILE = "threats.json"
 COVERAGE_FILE = "coverage.json"
-THREATS_LISTED = 150
+THREATS_LISTED = 400
 
 _STATES = tuple(EvidenceState)
 _LEVELS = tuple(LEVELS)

@@ -1,6 +1,7 @@
 """A judged run as one HTML file for the person who signs the release."""
 
 import base64
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ DRAWINGS = {"dfd.svg": "Data flows", "sequence.svg": "Sequence"}
 LONGEST = 1000
 """Characters of one text that the page shows; browsers take seconds to break a word of thousands."""
 
+_HEX = re.compile(r"\b[0-9a-f]{20,}\b")
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _WORDS = (
     words.action,
@@ -106,9 +108,8 @@ def _time_chart(seen: View) -> str | None:
 
 
 def short(digest: str) -> str:
-    """A digest's algorithm and first twelve digits: enough to compare by eye; the whole one stands below."""
-    kind, colon, value = digest.partition(":")
-    return f"{kind}{colon}{value[:12]}…" if len(value) > 12 else digest
+    """`digest` with long hexadecimal numbers cut to twelve digits: enough for the eye; the whole stands below."""
+    return _HEX.sub(lambda run: run[0][:12] + "…", digest)
 
 
 def _markup(svg: str | None) -> Markup | None:

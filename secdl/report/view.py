@@ -137,34 +137,23 @@ def effect(reason: Reason) -> str:
 def sentence(record: Record, ran: tuple[Ran, ...]) -> str:
     """The verdict in one sentence, without its word."""
     verdict, counts = record.verdict, record.verdict.counts
-    judged = f"{number(counts.blocking)} of {some(counts.total, 'finding')}"
-    jobs = sum(not r.skipped for r in ran)
-    valid = sum(r.valid for r in ran)
+    judged = words.share(counts.blocking, counts.total, "finding")
+    evidence = words.share(sum(r.valid for r in ran), sum(not r.skipped for r in ran), "planned job")
+    evidence += " left valid evidence"
     if verdict.verdict is Word.PASS:
-        none = (
-            "there are no findings"
-            if not counts.total
-            else f"none of {some(counts.total, 'finding')} blocks"
-            if counts.total > 1
-            else "the one finding does not block"
-        )
-        return f"Clean: {valid} of {some(jobs, 'planned job')} left valid evidence, and {none}."
+        return f"Clean: {evidence}, and {judged} block."
     missing = sum(WORD_OF_KIND.get(reason.kind) is Word.INCOMPLETE for reason in verdict.reasons)
     tolerated = sum(WORD_OF_KIND.get(reason.kind) is Word.PARTIAL for reason in verdict.reasons)
     if verdict.verdict is Word.PARTIAL:
         return (
-            f"{valid} of {some(jobs, 'planned job')} left valid evidence, and in what they read "
-            f"{judged} {'blocks' if counts.total == 1 else 'block'}; "
+            f"{evidence}, and in what they read {judged} block; "
             f"{some(tolerated, 'part')} {'was' if tolerated == 1 else 'were'} not measured."
         )
     if verdict.verdict is Word.INCOMPLETE:
-        return (
-            f"{_unmet(missing, verdict.profile)}; {valid} of {some(jobs, 'planned job')} left valid evidence, "
-            f"and in what they read {judged} {'blocks' if counts.total == 1 else 'block'}."
-        )
+        return f"{_unmet(missing, verdict.profile)}; {evidence}, and in what they read {judged} block."
     parts = []
     if counts.blocking:
-        parts.append(f"{judged} {'blocks' if counts.blocking == 1 else 'block'}")
+        parts.append(f"{judged} block")
     invalid = sum(reason.kind is ReasonKind.WAIVER_INVALID for reason in verdict.reasons)
     if invalid:
         parts.append(f"{some(invalid, 'waiver')} {'is' if invalid == 1 else 'are'} not valid")
@@ -184,7 +173,7 @@ def arithmetic(record: Record) -> tuple[str, ...]:
     """The counts as sums that hold."""
     c = record.verdict.counts
     return (
-        f"{some(c.total, 'finding')} = {number(c.blocking)} blocking + {number(c.waived)} waived "
+        f"{number(c.total)} findings = {number(c.blocking)} blocking + {number(c.waived)} waived "
         f"+ {number(c.advising)} advising",
         f"{number(c.total)} = {number(c.new)} new + {number(c.unchanged)} unchanged",
         f"not in the total: {number(c.absent)} absent, {number(c.suppressed)} suppressed",
@@ -198,7 +187,7 @@ def facts(record: Record, images: tuple[tuple[str, str], ...]) -> tuple[Row, ...
     rows = [
         Row(what="Product", figure=plan.product.name),
         Row(what="Version", figure=plan.product.version),
-        Row(what="Commit", figure=plan.product.commit or "not from git"),
+        Row(what="Commit", why=plan.product.commit or "not from git"),
     ]
     rows += [Row(what="Image", figure=name, why=digest) for name, digest in images]
     if not images:
@@ -224,7 +213,7 @@ def _coverage(ran: tuple[Ran, ...]) -> str:
     jobs = sum(not r.skipped for r in ran)
     valid = sum(r.valid for r in ran)
     reused = sum(r.valid and bool(r.evidence.reused_from) for r in ran)
-    text = f"{valid} of {some(jobs, 'planned job')} left valid evidence"
+    text = words.share(valid, jobs, "planned job") + " left valid evidence"
     if reused:
         text += f", {reused} of them reused from an earlier run"
     return text + "."
@@ -276,7 +265,7 @@ def _engines(record: Record) -> list[Row]:
             )
         )
         if threats.report.uncovered:
-            names = words.listed([area.what for area in threats.report.uncovered])
+            names = "; ".join(area.what for area in threats.report.uncovered)
             rows.append(Row(what="no check covers", figure=some(len(threats.report.uncovered), "area"), why=names))
     return rows
 

@@ -20,6 +20,11 @@ def some(value: int, noun: str, plural: str = "") -> str:
     return f"{number(value) if value else 'no'} {word}"
 
 
+def share(part: int, whole: int, noun: str) -> str:
+    """`1 of 1 findings`, `0 of 9 jobs`: always with its denominator."""
+    return f"{number(part)} of {number(whole)} {noun}s"
+
+
 def listed(parts: tuple[str, ...] | list[str], *, last: str = "and") -> str:
     """`a, b and c`."""
     if len(parts) < 2:
@@ -69,7 +74,12 @@ def size(size_bytes: int) -> str:
 
 def read(work: Mapping[str, int]) -> str:
     """Proof of work in words: `42 files, 9,000 lines`."""
-    return ", ".join(f"{number(count)} {unit.replace('_', ' ')}" for unit, count in work.items()) or "nothing"
+    return ", ".join(f"{number(count)} {_unit(unit, count)}" for unit, count in work.items()) or "nothing"
+
+
+def _unit(unit: str, count: int) -> str:
+    words = unit.replace("_", " ")
+    return words[:-1] if count == 1 and words.endswith("s") else words
 
 
 def severity(finding: Finding) -> int:

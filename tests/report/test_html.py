@@ -193,7 +193,7 @@ def test_not_measured_counts_devices_threats_and_what_no_check_covers() -> None:
     said = part(page(records.failing()), "not-measured")
     assert "devices fuzzed 1 of 161 device types that a guest reaches in QEMU 7.2.19" in said
     assert "threats mitigated 1 of 3 by controls whose evidence counts in this run" in said
-    assert "no check covers 2 areas KVM and vhost" in said
+    assert "no check covers 2 areas KVM; vhost" in said
 
 
 def test_threats_show_answer_evidence_and_what_stays_open() -> None:
