@@ -80,7 +80,7 @@ def diagram(run: str, config: Path, kind: str, model: str, output: Path | None) 
     """Write a diagram of a threat model in RUN as SVG. Exit status: 0, or 2 where there is none."""
     record = _record(config, run)
     job = f"{TOOL_NAME}@{model}" if model else sorted(record.threats)[0]
-    content = record.extra(job, f"{kind}.svg")  # nosec B610
+    content = record.file(job, f"{kind}.svg")
     if content is None:
         known = ", ".join(name.partition("@")[2] for name in sorted(record.threats))
         raise ConfigError(f"no {kind} diagram of {model!r} in this run", where=run, hint=f"models: {known}")

@@ -26,7 +26,7 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Record:
     """A judged run. `digest` is the sha256 of SHA256SUMS (`sha256:…`).
 
-    `extra(job, name)` gives the bytes of a further file in that job's evidence folder (an SBOM, a diagram), None where
+    `file(job, name)` gives the bytes of a further file in that job's evidence folder (an SBOM, a diagram), None where
     there is none. `evidence` is in plan order, one per planned job; `findings` in report order, absent ones last.
     `rules` are, by tool, the rules it describes; `threats`, by job of the threat-model tool, how its answers fared.
     """
@@ -37,6 +37,6 @@ class Record:
     verdict: Verdict
     excerpts: tuple[Excerpt, ...]
     digest: str
-    extra: Callable[[str, str], bytes | None]
+    file: Callable[[str, str], bytes | None]
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     threats: Mapping[str, ThreatCoverage] = field(default_factory=dict)

@@ -138,7 +138,7 @@ def read_record(run: RunFolder) -> Record:
         verdict=verdict,
         excerpts=tuple(_excerpts(run, evidence)),
         digest=digest,
-        extra=lambda job, name: run.read(f"evidence/{job}/{name}"),
+        file=lambda job, name: run.read(f"evidence/{job}/{name}"),
         rules={tool.name: tool.rules() for tool in tools.values()},
         threats={job: ThreatCoverage(rows=one.rows, lines=one.lines) for job, one in tables.items()},
     )

@@ -13,7 +13,7 @@ _INK = "currentColor"
 _FONT = "system-ui"
 
 theme.background_color = "none"
-theme.margin = 0.01
+theme.margin = 0.03
 theme.tick_color = theme.zero_color = theme.label_color = theme.title_color = theme.axis_title_color = _INK
 theme.tick_font_family = theme.title_font_family = theme.axis_title_font_family = _FONT
 theme.tick_font_size = theme.axis_title_font_size = 12

@@ -181,5 +181,5 @@ def _worst(row: CoverageRow) -> tuple[bool, bool, int, int, str, str]:
 
 def _files(record: Record, name: str) -> Iterator[tuple[str, bytes]]:
     for evidence in record.evidence:
-        if (raw := record.extra(evidence.job, name)) is not None:  # nosec B610
+        if (raw := record.file(evidence.job, name)) is not None:
             yield evidence.job, raw

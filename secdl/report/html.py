@@ -18,8 +18,12 @@ from secdl.report.view import View
 
 BLOCKERS = 7
 """Blockers that the first screen shows."""
+FEW = 2
+"""Up to so many blockers stand across the page, so that no column is left empty."""
 GAPS = 9
 """Lines of *Not measured* that the first screen shows before "and N more"."""
+ACCEPTED = 6
+"""Accepted risks that the first screen shows before "and N more"."""
 DRAWINGS = {"dfd.svg": "Data flows", "sequence.svg": "Sequence"}
 LONGEST = 1000
 """Characters of one text that the page shows; browsers take seconds to break a word of thousands."""
@@ -72,7 +76,9 @@ def _context(seen: View) -> dict[str, object]:
         "counts": seen.verdict.counts,
         "facts": view.facts(record, tuple((image.name, image.digest) for image in images)),
         "max_blockers": BLOCKERS,
+        "few_blockers": FEW,
         "max_gaps": GAPS,
+        "max_accepted": ACCEPTED,
         "effect": view.effect,
         "short": short,
         "jobs": detail.job_rows(seen),

@@ -229,7 +229,7 @@ def _gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         # Left-out stages and a narrowed scope have lines of their own, from the plan.
         planned = reason.kind is not ReasonKind.NOT_PLANNED or plan.imports
         matters = planned and WORD_OF_KIND.get(reason.kind) in (Word.INCOMPLETE, Word.PARTIAL)
-        if (matters or reason.kind is ReasonKind.ADVISORIES_STALE) and not (reason.tool and reason.tool in told):
+        if matters and not (reason.tool and reason.tool in told):
             what = reason.tool or reason.kind.value.replace("_", " ")
             why = reason.message.removeprefix(f"{what}: ")
             rows.append(Row(what=what, figure=reason.kind.value.replace("_", " "), why=why))
@@ -284,14 +284,15 @@ def _advisories(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     for ecosystem in sorted(dates):
         groups.setdefault(dates[ecosystem], []).append(ecosystem)
     today = record.plan.as_of.date()
-    return [
-        Row(
-            what=f"advisories {words.listed(names)}",
-            figure="age unknown" if day is None else "of today" if day == today else f"{words.age(day, today)} old",
-            why="date of the data unknown: counts as stale" if day is None else f"data of {day.isoformat()}",
-        )
-        for day, names in sorted(groups.items(), key=lambda item: (item[0] is not None, item[0] or date.min))
-    ]
+    stale = [reason.message for reason in record.verdict.reasons if reason.kind is ReasonKind.ADVISORIES_STALE]
+    rows = []
+    for day, names in sorted(groups.items(), key=lambda item: (item[0] is not None, item[0] or date.min)):
+        why = "date of the data unknown: counts as stale" if day is None else f"data of {day.isoformat()}"
+        if any(name in message for name in names for message in stale):
+            why += ", older than the policy wants"
+        figure = "age unknown" if day is None else "of today" if day == today else f"{words.age(day, today)} old"
+        rows.append(Row(what=f"advisories {words.listed(names)}", figure=figure, why=why))
+    return rows
 
 
 def _reused(ran: tuple[Ran, ...]) -> list[Row]:
@@ -349,7 +350,7 @@ def _accepted(record: Record, ran: tuple[Ran, ...]) -> list[Accepted]:
         rows.append(
             Accepted(
                 what="suppressions",
-                reason="set aside by the tools' own reports or by comments in the code",
+                reason="set aside by tools' own reports or comments in code",
                 findings=record.verdict.counts.suppressed,
                 owner="no owner",
                 approver="no approver",

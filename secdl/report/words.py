@@ -74,7 +74,11 @@ def size(size_bytes: int) -> str:
 
 def read(work: Mapping[str, int]) -> str:
     """Proof of work in words: `42 files, 9,000 lines`."""
-    return ", ".join(f"{number(count)} {_unit(unit, count)}" for unit, count in work.items()) or "nothing"
+    return ", ".join(_read(unit, count) for unit, count in work.items()) or "nothing"
+
+
+def _read(unit: str, count: int) -> str:
+    return size(count) if unit == "bytes" else f"{number(count)} {_unit(unit, count)}"
 
 
 def _unit(unit: str, count: int) -> str:

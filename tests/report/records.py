@@ -238,7 +238,7 @@ def record(
         verdict=verdict,
         excerpts=excerpts,
         digest="sha256:" + "c4" * 32,
-        extra=lambda job, name: files.get((job, name)),
+        file=lambda job, name: files.get((job, name)),
         rules={"semgrep": (Rule(id="secdl.c.dma-reentrancy", title="DMA re-entrancy", help="See CWE-662."),)},
         threats={"threatmodel@reference": answers()} if files else {},
     )
@@ -599,7 +599,7 @@ def hostile(text: str = HOSTILE) -> Record:
         evidence=ran,
         findings=findings,
         excerpts=excerpts,
-        extra=lambda job, name: files.get((job, name)),
+        file=lambda job, name: files.get((job, name)),
         threats={"threatmodel@reference": answers(text)},
         rules={"semgrep": (Rule(id=text, title=text, help=text, gain=text, fix=text, cwe=(text,)),)},
     )

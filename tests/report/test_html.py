@@ -226,5 +226,5 @@ def test_a_first_seen_day_in_the_future_is_said_to_be_so() -> None:
 
 
 def test_an_sbom_that_cannot_be_read_is_not_measured() -> None:
-    record = replace(records.failing(), extra=lambda job, name: b'{"bomFormat": "CycloneDX"')
+    record = replace(records.failing(), file=lambda job, name: b'{"bomFormat": "CycloneDX"')
     assert "no bill of materials in this run" in page(record)
