@@ -37,16 +37,20 @@ def imported(name: str, raw: codec.Raw, *, root: str, taken: Iterable[str] = ())
     where the file is not SARIF 2.1.0; then no part of it may be used.
     """
     document = sarif.scan(raw, where=name)
-    for position, run in enumerate(document.runs):
-        for _ in sarif.results(run, where=f"{name}: runs[{position}]"):
-            pass
+    suppressed = [
+        sum(
+            bool(result.suppressions) and sarif.suppressed(result)
+            for result in sarif.results(run, where=f"{name}: runs[{n}]")
+        )
+        for n, run in enumerate(document.runs)
+    ]
     used = set(taken)
     contents = _contents(raw, len(document.runs))
     found: list[Imported] = []
-    for run, content in zip(document.runs, contents, strict=True):
+    for run, content, aside in zip(document.runs, contents, suppressed, strict=True):
         job = _free(tool_name(run.tool.driver.name).replace(":", "-"), used)
         used.add(job)
-        found.append(Imported(evidence=_evidence(run, job, root=root, where=name), content=content))
+        found.append(Imported(evidence=_evidence(run, job, root=root, suppressed=aside), content=content))
     return tuple(found)
 
 
@@ -73,7 +77,7 @@ def version_of(run: sarif.Run) -> str:
     return one_line(run.tool.driver.semantic_version or run.tool.driver.version, limit=80)
 
 
-def _evidence(run: sarif.Run, job: str, *, root: str, where: str) -> Evidence:
+def _evidence(run: sarif.Run, job: str, *, root: str, suppressed: int) -> Evidence:
     failure = sarif.failure_of(run)
     reader = sarif.Reader(run, Job(name=job, tool=job, stage=Stage.SAST, root=root))
     return Evidence(
@@ -85,7 +89,7 @@ def _evidence(run: sarif.Run, job: str, *, root: str, where: str) -> Evidence:
         version=version_of(run),
         origin=Origin.IMPORT,
         subjects=reader.artifacts()[:_MAX_SUBJECTS],
-        work=Work(read={"runs": 1} | sarif.foreign_work(run, where=where)),
+        work=Work(read={"runs": 1} | sarif.foreign_work(run, suppressed=suppressed)),
         root=root,
     )
 

@@ -32,7 +32,7 @@ def without_digits(message: str) -> str:
 
 def fingerprint(tool: str, rule: str, path: str, text: str, occurrence: int) -> str:
     """sha256, hexadecimal, of the five parts; `occurrence` counts from 0 among equals in report order."""
-    parts = "\0".join((NAME, tool, rule, path, text, str(occurrence)))
+    parts = f"{NAME}\0{tool}\0{rule}\0{path}\0{text}\0{occurrence}"
     return sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -163,16 +163,7 @@ class Document(_Struct, frozen=True):
     runs: tuple[Run, ...]
 
 
-class _Aside(_Struct, frozen=True):
-    """What tells whether a result is a finding."""
-
-    kind: str = "fail"
-    baseline_state: str = ""
-    suppressions: tuple[Suppression, ...] = ()
-
-
 _RESULT = msgspec.json.Decoder(Result)
-_ASIDE = msgspec.json.Decoder(_Aside)
 
 
 def scan(raw: codec.Raw, *, where: str) -> Document:
@@ -242,27 +233,27 @@ def work(raw: codec.Raw, job: Job) -> Work:
             counts.update({one_line(unit, limit=40): count for unit, count in stated.read.items()})
             unread.extend(one_line(name) for name in stated.unread)
         else:
-            counts.update(foreign_work(run, where=f"{job.tool}: {job.output}"))
+            aside = sum(map(suppressed, results(run, where=f"{job.tool}: {job.output}")))
+            counts.update(foreign_work(run, suppressed=aside))
     return Work(read=dict(counts), unread=tuple(unread))
 
 
-def foreign_work(run: Run, *, where: str) -> dict[str, int]:
-    """What a run of a foreign tool shows of its work: artifacts, results, and of these the suppressed ones."""
-    suppressed = 0
-    for number, raw in enumerate(run.results or ()):
-        try:
-            suppressed += _suppressed(_ASIDE.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            codec.decode(memoryview(raw), _Aside, where=f"{where}: results[{number}]")
+def foreign_work(run: Run, *, suppressed: int) -> dict[str, int]:
+    """What a run of a foreign tool shows of its work: artifacts, results, and how many of these are suppressed."""
     found = {"artifacts": len(run.artifacts), "results": len(run.results or ())}
     return found | ({"suppressed": suppressed} if suppressed else {})
 
 
-def set_aside(result: Result | _Aside) -> bool:
+def set_aside(result: Result) -> bool:
     """Whether `result` is no finding: not of kind `fail`, gone since a baseline, or suppressed."""
     if result.kind == "fail" and not result.suppressions:
         return result.baseline_state == "absent"
-    return result.kind != "fail" or result.baseline_state == "absent" or _suppressed(result)
+    return result.kind != "fail" or result.baseline_state == "absent" or suppressed(result)
+
+
+def suppressed(result: Result) -> bool:
+    """Whether `result` is suppressed: a rejected suppression suppresses nothing, one under review does not yet."""
+    return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
 
 
 def document(runs: Iterable[Mapping[str, Any]]) -> bytes:
@@ -445,11 +436,6 @@ class Reader:
         if base is not None and base.uri and "://" not in uri and not uri.startswith("/"):
             uri = unquote(base.uri).rstrip("/") + "/" + uri
         return uri
-
-
-def _suppressed(result: Result | _Aside) -> bool:
-    # A rejected suppression suppresses nothing, and one under review does not yet.
-    return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
 
 
 def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
