@@ -1,6 +1,5 @@
 """What was known before: which findings are new, which are unchanged, which are gone, and why."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
@@ -97,7 +96,7 @@ def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset()) -> Bas
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
     return Baseline(
         name=name,
-        split=lambda current: _split_runs(runs, current, names=names, where=name),
+        split=lambda current: _split_runs(runs, raw, current, names=names),
         tools={tool: ToolState(version=version_of(run)) for run, tool in zip(runs, names, strict=True)},
     )
 
@@ -164,7 +163,7 @@ def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
     first: dict[str, date | None] = {}
     gone: list[Finding] = []
     kept, whole = msgspec.json.Decoder(_Kept), msgspec.json.Decoder(Finding)
-    for number, line in enumerate(io.BytesIO(lines), start=1):
+    for number, line in enumerate(codec.lines(lines), start=1):
         try:
             old = kept.decode(line)
             # What is gone for good is no longer known: should it come back, it is new.
@@ -179,13 +178,13 @@ def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
     return first, gone
 
 
-def _split_runs(runs: tuple[sarif.Run, ...], current: Set[str], *, names: tuple[str, ...], where: str) -> Split:
+def _split_runs(runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], *, names: tuple[str, ...]) -> Split:
     first: dict[str, date | None] = {}
     gone: list[Finding] = []
     seen: dict[str, int] = {}
     for run, tool in zip(runs, names, strict=True):
         reader = sarif.Reader(run, Job(name=tool, tool=tool, stage=Stage.SAST))
-        for result in sarif.results(run, where=where):
+        for result in sarif.results(run, raw, where=f"baseline: {tool}"):
             own = result.partial_fingerprints.get(NAME) if result.partial_fingerprints else None
             # secdl's own report lists what it waived as suppressed, and that is known; of others it is set aside.
             if sarif.set_aside(result) and (own is None or result.kind != "fail" or result.baseline_state == "absent"):

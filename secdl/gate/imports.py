@@ -40,7 +40,7 @@ def imported(name: str, raw: codec.Raw, *, root: str, taken: Iterable[str] = ())
     suppressed = [
         sum(
             bool(result.suppressions) and sarif.suppressed(result)
-            for result in sarif.results(run, where=f"{name}: runs[{n}]")
+            for result in sarif.results(run, raw, where=f"{name}: runs[{n}]")
         )
         for n, run in enumerate(document.runs)
     ]

@@ -1,5 +1,8 @@
 """The only module that turns bytes into typed values and back."""
 
+import io
+import mmap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +12,10 @@ from secdl.model.errors import MalformedOutput
 from secdl.model.text import one_line
 
 T = TypeVar("T")
-Raw = bytes | bytearray | memoryview
+Raw = bytes | bytearray | memoryview | mmap.mmap
+
+FORGET_EVERY = 4096
+"""So many values of a mapped file are read before its memory is given back."""
 
 
 def decode(raw: Raw, kind: type[T], *, where: str) -> T:
@@ -48,6 +54,24 @@ def load(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise MalformedOutput(error.strerror or "unreadable", where=str(path)) from error
     return decode(raw, kind, where=str(path))
+
+
+def forget(raw: Raw) -> None:
+    """Gives the memory that a mapped file takes back to the system; what is read of it again comes from the disk."""
+    if isinstance(raw, mmap.mmap):
+        raw.madvise(mmap.MADV_DONTNEED)
+
+
+def lines(raw: Raw) -> Iterator[bytes]:
+    """The lines of `raw`, one after the other; a mapped file is never in memory whole."""
+    if not isinstance(raw, mmap.mmap):
+        yield from io.BytesIO(raw)
+        return
+    raw.seek(0)
+    for number, line in enumerate(iter(raw.readline, b"")):
+        if number % FORGET_EVERY == 0:
+            forget(raw)
+        yield line
 
 
 def builtins(value: object) -> Any:

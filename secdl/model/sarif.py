@@ -170,6 +170,7 @@ def scan(raw: codec.Raw, *, where: str) -> Document:
     """`raw` as a SARIF document, its results not decoded yet. Raises `MalformedOutput`: not SARIF, another version, no
     run, or a tool without name."""
     document = codec.decode(raw, Document, where=where)
+    codec.forget(raw)
     if document.version != "2.1.0":
         raise MalformedOutput(
             f"SARIF version {one_line(document.version, limit=20)!r}", where=where, hint="2.1.0 is read"
@@ -201,14 +202,17 @@ def failure_of(run: Run) -> str:
     return f"{name}: a run without results: the tool did not look" if run.results is None else ""
 
 
-def results(run: Run, *, where: str) -> Iterator[Result]:
-    """The results of `run`, one at a time. Raises `MalformedOutput` that names the position of a wrong one."""
+def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
+    """The results of `run`, one at a time; `raw` is the document they came from. Raises `MalformedOutput` that names
+    the position of a wrong one."""
     decode = _RESULT.decode
-    for number, raw in enumerate(run.results or ()):
+    for number, each in enumerate(run.results or ()):
+        if number % codec.FORGET_EVERY == 0:
+            codec.forget(raw)
         try:
-            yield decode(raw)
+            yield decode(each)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            yield codec.decode(memoryview(raw), Result, where=f"{where}: results[{number}]")
+            yield codec.decode(memoryview(each), Result, where=f"{where}: results[{number}]")
 
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
@@ -216,7 +220,7 @@ def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
     where = f"{job.tool}: {job.output}"
     for run in read(raw, where=where).runs:
         reader = Reader(run, job)
-        for result in results(run, where=where):
+        for result in results(run, raw, where=where):
             if not set_aside(result):
                 yield reader.finding(result)
 
@@ -233,7 +237,7 @@ def work(raw: codec.Raw, job: Job) -> Work:
             counts.update({one_line(unit, limit=40): count for unit, count in stated.read.items()})
             unread.extend(one_line(name) for name in stated.unread)
         else:
-            aside = sum(map(suppressed, results(run, where=f"{job.tool}: {job.output}")))
+            aside = sum(map(suppressed, results(run, raw, where=f"{job.tool}: {job.output}")))
             counts.update(foreign_work(run, suppressed=aside))
     return Work(read=dict(counts), unread=tuple(unread))
 

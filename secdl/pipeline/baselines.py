@@ -74,9 +74,9 @@ def read(run: RunFolder, *, tools: frozenset[str]) -> gate.Baseline | None:
     if raw is None:
         return None
     about = codec.decode(raw, About, where=_ABOUT)
-    if (sarif := run.read(_SARIF)) is not None:
+    if (sarif := run.map(_SARIF)) is not None:
         return gate.of_sarif(about.name, sarif, tools=tools)
-    lines = run.read(_FINDINGS)
+    lines = run.map(_FINDINGS)
     if lines is None or about.day is None:
         raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))
     return gate.of_run(about.name, lines, evidence=about.evidence, day=about.day, policy_digest=about.policy_digest)

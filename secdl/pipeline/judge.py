@@ -43,6 +43,8 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
         one.job: f"{', '.join(names[:3])} altered since the scan" for one in evidence if (names := run.altered(one))
     }
     tools = _tools(run, plan)
+    # Before the findings: the first look at a large baseline takes memory that they need later.
+    baseline = baselines.read(run, tools=frozenset(one.tool for one in evidence))
     findings: list[Finding] = []
     for one in evidence:
         if one.job not in altered:
@@ -69,16 +71,22 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
     return judge(
         plan=plan,
         evidence=evidence,
-        findings=findings,
+        findings=_drained(findings),
         policy=policy,
         waivers=waivers,
-        baseline=baselines.read(run, tools=frozenset(one.tool for one in evidence)),
+        baseline=baseline,
         owners=owners({path.name: path.read_text("utf-8", "replace") for path in _owner_files(run)}),
         profile=named,
         interrupted=run.read(INTERRUPTED) is not None,
         altered=altered,
         packages=packages(run, plan, evidence),
     )
+
+
+def _drained(findings: list[Finding]) -> Iterator[Finding]:
+    findings.reverse()
+    while findings:
+        yield findings.pop()
 
 
 def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[str, Tool]) -> Iterator[Finding]:
@@ -91,12 +99,15 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
     if planned is None and evidence.origin is not Origin.IMPORT:
         return iter(())
     job = replace(planned, root=evidence.root, folder=evidence.folder) if planned else job_of(evidence)
+    if planned is None:
+        # Nothing is planted in a foreign report, and it may be large: it is read as it is asked for.
+        foreign = run.map(f"evidence/{evidence.job}/{job.output}")
+        return identify(sarif.parse(foreign, job)) if foreign and evidence.outcome is Outcome.OK else iter(())
     raw = run.read(f"evidence/{evidence.job}/{job.output}")
     if not raw:
         return iter(())
     try:
-        parsed = tools[job.tool].parse(raw, job) if planned else sarif.parse(raw, job)
-        kept, _ = split(parsed, evidence.canary.expected if evidence.canary else None)
+        kept, _ = split(tools[job.tool].parse(raw, job), evidence.canary.expected if evidence.canary else None)
     except MalformedOutput:
         if evidence.outcome is Outcome.OK:
             raise

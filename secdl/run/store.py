@@ -9,6 +9,7 @@
 
 import fcntl
 import hashlib
+import mmap
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -124,6 +125,14 @@ class RunFolder:
         """A file of the run, None where it is absent."""
         with suppress(FileNotFoundError, NotADirectoryError):
             return (self.path / name).read_bytes()
+        return None
+
+    def map(self, name: str) -> bytes | mmap.mmap | None:
+        """A large file of the run as `read` gives it, but on the disk until it is looked at."""
+        with suppress(FileNotFoundError, NotADirectoryError), (self.path / name).open("rb") as file:
+            # What is empty cannot be mapped.
+            empty = os.fstat(file.fileno()).st_size == 0
+            return b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return None
 
     def commit(self, evidence: Evidence) -> None:

@@ -1,3 +1,4 @@
+import mmap
 from contextlib import suppress
 from datetime import UTC, date, datetime
 
@@ -102,3 +103,14 @@ def test_convert_names_the_key():
 def test_no_bytes_give_another_error(raw):
     with suppress(MalformedOutput):
         codec.decode(raw, Location, where="x")
+
+
+def test_mapped_file_reads_as_its_bytes_do(tmp_path):
+    content = b"".join(codec.encode_line({"n": n}) for n in range(10_000)) + b'{"n":0}'
+    (tmp_path / "f").write_bytes(content)
+    with (tmp_path / "f").open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    assert list(codec.lines(mapped)) == list(codec.lines(content)) == content.splitlines(keepends=True)
+    assert list(codec.lines(mapped)) == list(codec.lines(content))
+    codec.forget(mapped)
+    assert mapped[:] == content

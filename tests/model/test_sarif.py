@@ -66,7 +66,7 @@ def test_identity_agrees_with_the_finding(findings):
     raw = sarif.document([sarif.run_of("t", "1", findings)])
     (run,) = sarif.read(raw, where="x").runs
     reader = sarif.Reader(run, job())
-    for found, one in zip(sarif.results(run, where="x"), findings, strict=True):
+    for found, one in zip(sarif.results(run, raw, where="x"), findings, strict=True):
         assert reader.identity(found) == (one.rule, one.path, context(reader.finding(found)))
 
 

@@ -1,0 +1,124 @@
+"""Import and gate on a real run folder: what the folder holds, and that judging it again gives the same bytes."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from secdl.model.errors import MalformedOutput
+from secdl.model.verdict import ReasonKind, Word
+from secdl.pipeline import judge_run
+from secdl.pipeline.imports import import_files
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def report(path, *texts, driver="bandit", **more):
+    results = [
+        {
+            "ruleId": "R",
+            "level": "error",
+            "message": {"text": text},
+            "locations": [{"physicalLocation": {"artifactLocation": {"uri": "a.c"}, "region": {"startLine": n + 1}}}],
+        }
+        for n, text in enumerate(texts)
+    ]
+    run = {"tool": {"driver": {"name": driver, "version": "1"}}, "results": results} | more
+    path.write_text(json.dumps({"version": "2.1.0", "runs": [run]}))
+    return path
+
+
+@pytest.fixture
+def imported(tmp_path):
+    def take(*files, into=None):
+        return import_files(files, into, root=tmp_path, now=NOW, token="t")
+
+    return take
+
+
+def state(run):
+    return {
+        str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*")) if path.is_file()
+    }
+
+
+def test_clean_import_is_partial_and_never_clean(imported, tmp_path):
+    verdict = judge_run(imported(report(tmp_path / "x.sarif")))
+    assert (verdict.verdict, verdict.partial, verdict.profile) == (Word.PARTIAL, ("import",), "dev")
+
+
+def test_judging_again_gives_the_same_bytes(imported, tmp_path):
+    run = imported(report(tmp_path / "x.sarif", "one", "two"))
+    old = report(tmp_path / "old.sarif", "two", "three")
+    assert judge_run(run, baseline=str(old)).verdict is Word.FAIL
+    first = state(run)
+    judge_run(run)
+    assert state(run) == first
+    assert [json.loads(line)["status"] for line in first["findings.jsonl"].splitlines()] == [
+        "new",
+        "unchanged",
+        "absent",
+    ]
+
+
+def test_baseline_of_a_driver_that_is_called_as_a_tool_of_secdl_matches_the_import(imported, tmp_path):
+    run = imported(report(tmp_path / "x.sarif", "one"))
+    assert judge_run(run, baseline=str(report(tmp_path / "old.sarif", "one"))).verdict is Word.PARTIAL
+
+
+def test_run_is_a_baseline_for_the_next(imported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = imported(report(tmp_path / "x.sarif", "one"))
+    judge_run(first)
+    first.finish()
+    second = import_files([report(tmp_path / "y.sarif", "one")], None, root=tmp_path, now=NOW, token="u")
+    verdict = judge_run(second, baseline=first.id)
+    assert (verdict.verdict, verdict.counts.unchanged) == (Word.PARTIAL, 1)
+
+
+def test_import_that_failed_is_incomplete(imported, tmp_path):
+    failed = report(tmp_path / "x.sarif", "one", invocations=[{"executionSuccessful": False}])
+    verdict = judge_run(imported(failed))
+    assert verdict.verdict is Word.INCOMPLETE
+    assert ReasonKind.REQUIRED_MISSING in {reason.kind for reason in verdict.reasons}
+
+
+def test_import_does_not_stand_in_for_the_tool_it_is_called_as(imported, tmp_path):
+    verdict = judge_run(imported(report(tmp_path / "x.sarif")), profile="merge")
+    assert verdict.verdict is Word.INCOMPLETE
+    assert any(reason.tool == "bandit" for reason in verdict.reasons)
+
+
+def test_altered_report_is_void(imported, tmp_path):
+    run = imported(report(tmp_path / "x.sarif", "one"))
+    target = run.path / "evidence" / "import-bandit" / "out.sarif"
+    target.write_bytes(target.read_bytes().replace(b'"error"', b'"none" '))
+    verdict = judge_run(run)
+    assert verdict.verdict is Word.INCOMPLETE
+    assert ReasonKind.EVIDENCE_INVALID in {reason.kind for reason in verdict.reasons}
+
+
+def test_one_bad_file_makes_no_run(imported, tmp_path):
+    good = report(tmp_path / "good.sarif", "one")
+    (tmp_path / "bad.sarif").write_text('{"version": "2.1.0", "runs": [{"tool": {}}]}')
+    with pytest.raises(MalformedOutput, match=r"bad\.sarif"):
+        imported(good, tmp_path / "bad.sarif")
+    assert not (tmp_path / ".secdl").exists()
+
+
+def test_bad_file_changes_nothing_in_the_run_it_was_meant_for(imported, tmp_path):
+    run = imported(report(tmp_path / "good.sarif", "one"))
+    judge_run(run)
+    before = state(run)
+    (tmp_path / "bad.sarif").write_bytes(b"")
+    with pytest.raises(MalformedOutput):
+        imported(tmp_path / "bad.sarif", into=run)
+    assert state(run) == before
+
+
+def test_second_import_into_a_run_is_judged_with_it(imported, tmp_path):
+    run = imported(report(tmp_path / "a.sarif", "one"))
+    imported(report(tmp_path / "b.sarif", "two"), report(tmp_path / "c.sarif", driver="other"), into=run)
+    verdict = judge_run(run)
+    assert verdict.counts.total == 2
+    assert sorted(one.job for one in verdict.evidence) == ["import-bandit", "import-bandit-2", "import-other"]
