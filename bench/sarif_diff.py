@@ -11,11 +11,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import sarif_results
+from bench import sarif_results
 
 RATIO_LIMIT = 0.4
 RSS_LIMIT_MB = 200
 MILLION_RSS_LIMIT_MB = 1_500
+_ROOT = Path(__file__).resolve().parent.parent
 LINEAR_LIMIT = 12.0
 """CPU of ten times the results over CPU of the results, at most: in line, and a fifth for noise."""
 
@@ -39,7 +40,7 @@ def measure(argv: list[str], folder: Path) -> Cost:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.chdir(folder)
         try:
-            os.execvp(argv[0], argv)
+            os.execve(argv[0], argv, os.environ | {"PYTHONPATH": str(_ROOT)})
         finally:
             os._exit(127)
     os.close(write_end)
@@ -90,8 +91,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=int, default=100_000)
     parser.add_argument("--million", action="store_true", help="also ten times as many")
-    parser.add_argument("--sarif-tools", default="sarif", help="the `sarif` program of sarif-tools 3.0.5")
+    beside = Path(sys.executable).with_name("sarif")
+    parser.add_argument("--sarif-tools", default=str(beside), help="the `sarif` program of sarif-tools 3.0.5")
     options = parser.parse_args()
+    if not Path(options.sarif_tools).is_file():
+        sys.exit(f"{options.sarif_tools}: not there; install sarif-tools 3.0.5, or run `nox -s bench`")
     failed = False
     with tempfile.TemporaryDirectory() as name:
         cpu, rss, theirs = bench(options.results, Path(name), options.sarif_tools)

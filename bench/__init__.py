@@ -1,0 +1,1 @@
+"""Benchmarks of secdl beside the tools that others use; `nox -s bench` runs them all."""
