@@ -6,14 +6,14 @@ engine that is guided by coverage brings its own generator and transport, and le
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
-from secdl.fuzz import discovery, qtest, reproducer
+from secdl.fuzz import discovery, firmware, qtest, reproducer
 from secdl.fuzz.devices import DeviceModel
 from secdl.fuzz.generator import Generator, Layout
 from secdl.fuzz.minimise import REPLAYS, minimise
@@ -25,15 +25,19 @@ from secdl.model.finding import Level
 SESSION = 20_000
 # A device that stops after every few operations is found out soon; more of the same teaches nothing.
 MOST_STOPS = 40
-_TRIAGED_A_KIND = 3
+_TRIAGED_A_KIND = 2
 _HANG_REPLAYS = 24
 _HANG_ATTEMPTS = 2
+_HANG_S = 2.0
+# A watchdog: a slow device must not turn one stop into minutes.
+_MINIMISE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePlan:
     """What to do with one device. `machine` is the target without it; `deadline` a moment of the monotonic
-    clock, and only a watchdog; `replays` bounds the minimising of one stop."""
+    clock, and only a watchdog; `replays` bounds the minimising of one stop, `most_stops` the
+    stops it takes to call it a day."""
 
     device: str
     machine: Target
@@ -46,6 +50,7 @@ class DevicePlan:
     watchdog_s: float = WATCHDOG_S
     attempts: int = reproducer.ATTEMPTS
     replays: int = REPLAYS
+    most_stops: int = MOST_STOPS
 
     @property
     def target(self) -> Target:
@@ -119,6 +124,7 @@ class _Incident:
 def fuzz_device(plan: DevicePlan, *, folder: Path, out: Path) -> DeviceResult:
     """Fuzzes one device; reproducers go to `out`, temporary files to `folder`. Faults are in the result."""
     began = time.monotonic()
+    firmware.place(folder)
     empty = DeviceResult(device=plan.device, about=plan.model.about, planned=plan.operations, argv=plan.target.argv)
     try:
         campaign = _Campaign(plan, folder)
@@ -167,18 +173,15 @@ class _Campaign:
 
     def run(self) -> str:
         """Sends the planned operations; gives the fault that ended it early, or nothing."""
-        sent = 0
-        while sent < self.plan.operations:
-            if self.stops.total() >= MOST_STOPS:
+        while (left := self.plan.operations - self.operations - self.refused) > 0:
+            if self.stops.total() >= self.plan.most_stops:
                 return ""
             if time.monotonic() > self.plan.deadline:
                 return f"{self.operations:,} of {self.plan.operations:,} operations before the deadline"
-            size = min(SESSION, self.plan.operations - sent)
             try:
-                self._session(self.sessions, size)
+                self._session(self.sessions, min(SESSION, left))
             except (NotStarted, qtest.NotQtest, Stopped) as error:
                 return f"session {self.sessions}: {error}"
-            sent += size
             self.sessions += 1
         return "" if self.operations else "no operation was answered"
 
@@ -188,12 +191,12 @@ class _Campaign:
             layout = discovery.survey(vm, self.plan.model, builtin=builtin)
         with Vm(self.plan.target, folder=self.folder) as vm:
             vm.ask(layout.base() or ("inl 0xcf8",))
-            try:
-                layout, self.probed = discovery.probe(vm, layout)
-            except Stopped as stopped:
+            found = discovery.probe(vm, layout)
+            self.probed = len(found.lines)
+            if found.stop is not None:
                 # Reading and writing each register once is fuzzing too.
-                self._met(stopped.stop, layout.base(), (), stopped.lines, session=-1)
-        return layout
+                self._met(found.stop, layout.base(), found.lines, (), session=-1)
+            return found.layout
 
     def _session(self, index: int, size: int) -> None:
         sent: list[str] = []
@@ -245,31 +248,21 @@ def _vague(crash: Crash) -> bool:
 def _reproduce(campaign: _Campaign, incident: _Incident, out: Path) -> CrashFound:
     plan, layout = campaign.plan, campaign.layout
     hang = incident.stop.kind is StopKind.HANG
-    watchdog_s = min(plan.watchdog_s, 2.0) if hang else plan.watchdog_s
-    full = incident.base + incident.lines
-
-    def stops(step: bool) -> Callable[[tuple[str, ...]], bool]:
-        def ask(lines: tuple[str, ...]) -> bool:
-            stop = reproducer.replay(lines, plan.target, folder=campaign.folder, step=step, watchdog_s=watchdog_s)
-            return stop is not None and classify(stop).state == incident.crash.state
-
-        return ask
-
-    step = not stops(False)(full) and len(full) <= SESSION and stops(True)(full[-SESSION:])
-    test = stops(step)
-    lines = full
     attempts = min(_HANG_ATTEMPTS, plan.attempts) if hang else plan.attempts
-    if test(full):
-        # The base state stays: without it a script reads nothing, and QEMU would only be asked more often.
-        tail = minimise(
-            incident.lines,
-            lambda part: time.monotonic() < plan.deadline and test(incident.base + part),
-            replays=min(_HANG_REPLAYS, plan.replays) if hang else plan.replays,
-        )
-        lines = incident.base + tail
-    reproduced = sum(test(lines) for _ in range(attempts))
+    full = incident.base + incident.lines
+    test = _test(campaign, incident)
+    found = next((mode for mode in reproducer.MODES if test(full, mode)), None)
+    mode = found or reproducer.MODES[0]
+    lines = full
+    if found is not None:
+        lines = incident.base + _smaller(plan, incident, lambda part: test(incident.base + part, mode))
+    reproduced = sum(test(lines, mode) for _ in range(attempts))
+    if not reproduced and lines != full:
+        # What held once while it was made smaller was luck: the whole session is the better witness.
+        lines = full
+        reproduced = sum(test(lines, mode) for _ in range(attempts))
     crash = incident.crash
-    last = layout.place(lines[-1])
+    last = _last(layout, lines)
     state = (*crash.state, last) if _vague(crash) and reproduced else crash.state
     known = reproducer.Reproducer(
         device=plan.device,
@@ -285,7 +278,7 @@ def _reproduce(campaign: _Campaign, incident: _Incident, out: Path) -> CrashFoun
         full_operations=len(full),
         reproduced=reproduced,
         attempts=attempts,
-        step=step,
+        mode=mode,
         stderr=incident.stop.stderr[-8000:],
     )
     script = reproducer.write(out, lines, full, known)
@@ -302,3 +295,28 @@ def _reproduce(campaign: _Campaign, incident: _Incident, out: Path) -> CrashFoun
         script=script.name,
         last=last,
     )
+
+
+def _test(campaign: _Campaign, incident: _Incident) -> Callable[[Sequence[str], reproducer.Mode], bool]:
+    """The question whether lines stop a fresh process in the incident's way."""
+    plan = campaign.plan
+    watchdog_s = min(plan.watchdog_s, _HANG_S) if incident.stop.kind is StopKind.HANG else plan.watchdog_s
+
+    def test(lines: Sequence[str], mode: reproducer.Mode) -> bool:
+        stop = reproducer.replay(lines, plan.target, folder=campaign.folder, mode=mode, watchdog_s=watchdog_s)
+        return stop is not None and classify(stop).state == incident.crash.state
+
+    return test
+
+
+def _smaller(plan: DevicePlan, incident: _Incident, test: Callable[[tuple[str, ...]], bool]) -> tuple[str, ...]:
+    """Fewer of the incident's lines. The base state stays: a script without it would reach no device."""
+    end = min(plan.deadline, time.monotonic() + _MINIMISE_S)
+    replays = min(_HANG_REPLAYS, plan.replays) if incident.stop.kind is StopKind.HANG else plan.replays
+    return minimise(incident.lines, lambda part: time.monotonic() < end and test(part), replays=replays)
+
+
+def _last(layout: Layout, lines: Sequence[str]) -> str:
+    """The last register that was touched, as region and offset."""
+    places = (layout.place(line) for line in reversed(lines))
+    return next((place.split()[1] for place in places if "+" in place), lines[-1])

@@ -12,6 +12,7 @@ import msgspec
 
 from secdl.model.errors import ConfigError
 from secdl.model.shipped import shipped
+from secdl.model.text import one_line
 from secdl.model.toml import load_toml, nearest
 
 _STEP = re.compile(
@@ -20,11 +21,6 @@ _STEP = re.compile(
 _WORD = re.compile(r"^(?P<kind>[prnfc])(?P<bits>8|16|32|64)(?:=(?P<value>0x[0-9a-f]+|\d+))?$")
 VALUES = ("@page", "@pfn", "@any", "@random", "@small", "@bit")
 """Words for values in a recipe: address of a prepared page, its number, and what the generator likes to write."""
-
-Step = Annotated[str, msgspec.Meta(pattern=_STEP.pattern, description="REGION+OFFSET SIZE VALUE, as bar0+0x10 4 @page")]
-Word = Annotated[
-    str, msgspec.Meta(pattern=_WORD.pattern, description="p64 pointer, n16 number, f8 flags, r32 random, c8=0x1")
-]
 
 
 class PortRegion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,8 +37,8 @@ class DeviceModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     about: str = ""
     argv: tuple[str, ...] = ()
-    recipes: tuple[tuple[Step, ...], ...] = ()
-    layouts: tuple[tuple[Word, ...], ...] = ()
+    recipes: tuple[tuple[str, ...], ...] = ()
+    layouts: tuple[tuple[str, ...], ...] = ()
     ports: tuple[PortRegion, ...] = ()
 
 
@@ -58,8 +54,7 @@ def load_models(folder: Path | None = None) -> Mapping[str, DeviceModel]:
         for name, model in load_toml(path, _File).device.items():
             if name in models:
                 raise ConfigError(f"device {name!r} is described twice", where=str(path))
-            for step in (step for recipe in model.recipes for step in recipe):
-                _check(step, where=f"{path}: {name}")
+            _check(model, where=f"{path}: device.{one_line(name, limit=60)}")
             models[name] = model
     return models
 
@@ -83,7 +78,15 @@ def split_word(word: str) -> tuple[str, int, int | None]:
     return match["kind"], int(match["bits"]), int(match["value"], 0) if match["value"] else None
 
 
-def _check(step: str, *, where: str) -> None:
-    value = split_step(step)[3]
-    if value.startswith("@") and value not in VALUES:
-        raise ConfigError(f"{step!r}: unknown value {value}", where=where, hint=nearest(value, VALUES))
+def _check(model: DeviceModel, *, where: str) -> None:
+    for step in (step for recipe in model.recipes for step in recipe):
+        if not _STEP.match(step):
+            hint = "expected REGION+OFFSET SIZE VALUE, as bar0+0x10 4 @page"
+            raise ConfigError(f"recipes: {one_line(step, limit=60)!r}", where=where, hint=hint)
+        value = split_step(step)[3]
+        if value.startswith("@") and value not in VALUES:
+            raise ConfigError(f"recipes: {step!r}: unknown value {value}", where=where, hint=nearest(value, VALUES))
+    for word in (word for layout in model.layouts for word in layout):
+        if not _WORD.match(word):
+            hint = "expected p64 (pointer), n16 (number), f8 (flags), r32 (random) or c8=0x1 (constant)"
+            raise ConfigError(f"layouts: {one_line(word, limit=60)!r}", where=where, hint=hint)

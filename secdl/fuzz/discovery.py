@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from secdl.fuzz import pci, qtest
 from secdl.fuzz.devices import DeviceModel
 from secdl.fuzz.generator import Layout, Region
-from secdl.fuzz.vm import Target, Vm
+from secdl.fuzz.vm import Stop, Target, Vm
 from secdl.model.errors import ToolFailed
 
 _PROBED_BYTES = 0x8000
@@ -40,24 +41,46 @@ def survey(vm: Vm, model: DeviceModel, *, builtin: frozenset[str]) -> Layout:
     return Layout(functions=functions, regions=regions, model=model)
 
 
-def probe(vm: Vm, layout: Layout) -> tuple[Layout, int]:
-    """`layout` with the registers that answer, and the number of operations this took.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What asking every register gave: the layout with those that live, what was sent, and the stop it ended in."""
+
+    layout: Layout
+    lines: tuple[str, ...]
+    stop: Stop | None = None
+
+
+def probe(vm: Vm, layout: Layout) -> Probe:
+    """Asks every register of `layout` once; a stop ends it with what was found so far.
 
     A register is live when it does not read as zero or all ones, or when what is written to it changes what is read.
-    Raises `Stopped` where the target stops.
     """
-    regions, operations = [], 0
+    sent: list[str] = []
+    live: dict[str, list[int]] = {region.name: [] for region in layout.regions}
+    stop = None
+    for region, chunk in _chunks(layout):
+        lines = [line for offset in chunk for line in _questions(region, offset)]
+        batch = vm.run(lines)
+        for n, offset in enumerate(chunk[: len(batch.replies) // 4]):
+            if _answers(batch.replies[4 * n : 4 * n + 4]):
+                live[region.name].append(offset)
+        stop = batch.stop
+        sent += lines if stop is None else lines[: stop.answered + 1]
+        if stop is not None:
+            break
+    regions = tuple(
+        Region(name=region.name, io=region.io, addr=region.addr, size=region.size, live=_thin(live[region.name]))
+        for region in layout.regions
+    )
+    found = Layout(functions=layout.functions, regions=regions, model=layout.model)
+    return Probe(layout=found, lines=tuple(sent), stop=stop)
+
+
+def _chunks(layout: Layout) -> Iterator[tuple[Region, Sequence[int]]]:
     for region in layout.regions:
         offsets = range(0, min(region.size, _PROBED_BYTES), 4 if region.size >= 4 else 1)
-        live: list[int] = []
         for start in range(0, len(offsets), _CHUNK):
-            chunk = offsets[start : start + _CHUNK]
-            lines = [line for offset in chunk for line in _questions(region, offset)]
-            replies = vm.ask(lines)
-            operations += qtest.succeeded(replies)
-            live += (offset for n, offset in enumerate(chunk) if _answers(replies[4 * n : 4 * n + 4]))
-        regions.append(Region(name=region.name, io=region.io, addr=region.addr, size=region.size, live=_thin(live)))
-    return Layout(functions=layout.functions, regions=tuple(regions), model=layout.model), operations
+            yield region, offsets[start : start + _CHUNK]
 
 
 def _regions(functions: Sequence[pci.Function]) -> Iterator[Region]:

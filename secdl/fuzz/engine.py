@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from secdl.fuzz import surface
+from secdl.fuzz import firmware, surface
 from secdl.fuzz.campaign import DevicePlan, DeviceResult, fuzz_device
 from secdl.fuzz.devices import DeviceModel, load_models, model_of
 from secdl.fuzz.vm import Target, die_with_parent
@@ -27,7 +27,7 @@ CANARIES = ("crash", "abort", "hang")
 # A miss is as likely as e^-26: the planted bugs take 2,300 operations on average.
 CANARY_OPERATIONS = 60_000
 DEADLINE_S = 600.0
-_MACHINE = ("-accel", "tcg", "-S", "-nodefaults", "-no-user-config", "-display", "none", "-no-shutdown", "-m", "128M")
+_MACHINE = ("-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-no-shutdown", "-m", "128M")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def run(order: Order, *, out: Path) -> Coverage:
 
 def machine_argv(binary: Path, machine: str) -> tuple[str, ...]:
     """The arguments of a machine without the device, everything that decides what a guest sees pinned."""
-    return (str(binary), "-machine", machine, "-cpu", "qemu64", *_MACHINE)
+    return (str(binary), "-machine", machine, "-cpu", "qemu64", *_MACHINE, "-bios", firmware.NAME)
 
 
 def _plan(
@@ -119,6 +119,7 @@ def _canary(order: Order, bug: str, deadline: float) -> DevicePlan:
         deadline=deadline,
         watchdog_s=0.5,
         attempts=1,
+        most_stops=1,
         replays=14 if bug == "hang" else 40,
     )
 

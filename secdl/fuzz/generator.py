@@ -165,7 +165,7 @@ class _Theme:
         for step in steps:
             name, offset, size, word = split_step(step)
             region = regions.get(name)
-            if region is None or self._rng.random() < 0.03:
+            if region is None or offset + size > region.size or self._rng.random() < 0.03:
                 continue
             number = self._rng.choice(self._values) if self._rng.random() < 0.05 else self._word(word)
             lines.append(_line(_WRITE, region, offset, size, number))

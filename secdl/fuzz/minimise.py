@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-REPLAYS = 80
+REPLAYS = 60
 Lines = tuple[str, ...]
 
 

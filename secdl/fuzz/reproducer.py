@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from secdl.fuzz import firmware
 from secdl.fuzz.triage import Crash, classify
 from secdl.fuzz.vm import WATCHDOG_S, Batch, Stop, Target, Vm
 from secdl.model import codec
@@ -24,9 +25,21 @@ ATTEMPTS = 5
 _SETTLE = ("inl 0xcf8",) * 3
 
 
+class Mode(msgspec.Struct, frozen=True, kw_only=True):
+    """How a script is sent: `step` waits for each reply, which lets bottom halves run between commands; `patience_s`
+    waits at the end, for what a timer of the device does."""
+
+    step: bool = False
+    patience_s: float = 0.0
+
+
+MODES = (Mode(), Mode(step=True), Mode(patience_s=0.6))
+"""In the order they are tried: the cheapest first."""
+
+
 class Reproducer(msgspec.Struct, frozen=True, kw_only=True):
-    """`DEVICE-HASH.json`. `reproduced` of `attempts` fresh processes stopped with this state; `step` says that the
-    commands must be sent one by one."""
+    """`DEVICE-HASH.json`. `reproduced` of `attempts` fresh processes stopped with this state; `mode` says how
+    the commands must be sent."""
 
     schema: int = 1
     device: str
@@ -42,7 +55,7 @@ class Reproducer(msgspec.Struct, frozen=True, kw_only=True):
     full_operations: int
     reproduced: int
     attempts: int
-    step: bool = False
+    mode: Mode = Mode()
     stderr: str = ""
 
 
@@ -56,16 +69,16 @@ class Replay:
 
 
 def replay(
-    lines: Sequence[str], target: Target, *, folder: Path, step: bool = False, watchdog_s: float = WATCHDOG_S
+    lines: Sequence[str], target: Target, *, folder: Path, mode: Mode = MODES[0], watchdog_s: float = WATCHDOG_S
 ) -> Stop | None:
     """The stop that `lines` cause in a fresh process, or None. Raises `NotStarted` where the process does not start."""
     with Vm(target, folder=folder) as vm:
-        size = 1 if step else CHUNK
+        size = 1 if mode.step else CHUNK
         for start in range(0, len(lines), size):
             batch = vm.run(lines[start : start + size], watchdog_s=watchdog_s)
             if batch.stop is not None:
                 return batch.stop
-        return settle(vm, watchdog_s=watchdog_s).stop
+        return settle(vm, watchdog_s=watchdog_s).stop or vm.watch(mode.patience_s)
 
 
 def settle(vm: Vm, *, watchdog_s: float = WATCHDOG_S) -> Batch:
@@ -86,9 +99,10 @@ def reproduce(script: Path, *, binary: Path | None = None, folder: Path, attempt
     known = codec.load(script.with_suffix(".json"), Reproducer)
     argv = known.argv if binary is None else (str(binary), *known.argv[1:])
     lines = read_script(script)
+    firmware.place(folder)
     crashes = []
     for _ in range(attempts):
-        stop = replay(lines, Target(argv=argv), folder=folder, step=known.step)
+        stop = replay(lines, Target(argv=argv), folder=folder, mode=known.mode)
         if stop is not None:
             crashes.append(classify(stop))
     return Replay(attempts=attempts, crashes=tuple(crashes))
@@ -113,6 +127,7 @@ def name_of(device: str, state: Sequence[str]) -> str:
 def write(folder: Path, lines: Sequence[str], full: Sequence[str], known: Reproducer) -> Path:
     """Writes the files for `lines`; gives the script's path."""
     folder.mkdir(parents=True, exist_ok=True)
+    firmware.place(folder)
     script = folder / f"{name_of(known.device, known.state)}.qtest"
     script.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     script.with_suffix(".json").write_bytes(codec.encode(known))

@@ -156,6 +156,18 @@ class Vm:
             return Batch(replies=tuple(replies), stop=self._ended(len(replies)))
         return Batch(replies=tuple(replies))
 
+    def watch(self, seconds: float) -> Stop | None:
+        """The stop that comes within `seconds` without a further command, as when a timer of the device fires."""
+        end = time.monotonic() + seconds
+        stray: list[bytes] = []
+        self._poll.modify(self._socket, select.POLLIN)
+        try:
+            while time.monotonic() < end:
+                self._turn(stray, wait_s=max(0.0, min(_TICK_S, end - time.monotonic())))
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            return self._ended(0)
+        return None
+
     def ask(self, lines: Sequence[str]) -> tuple[bytes, ...]:
         """Replies to `lines` where none may stop the process; raises `Stopped` where one does."""
         batch = self.run(lines)
@@ -163,9 +175,9 @@ class Vm:
             raise Stopped(batch.stop, tuple(lines))
         return batch.replies
 
-    def _turn(self, replies: list[bytes]) -> None:
+    def _turn(self, replies: list[bytes], *, wait_s: float = _TICK_S) -> None:
         self._writable = False
-        for descriptor, event in self._poll.poll(_TICK_S * 1000):
+        for descriptor, event in self._poll.poll(wait_s * 1000):
             if descriptor == self._pipe.fileno():
                 self._drain()
             elif event & (select.POLLIN | select.POLLHUP | select.POLLERR):
