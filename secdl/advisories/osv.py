@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from secdl.advisories.severity import EXPLOITED
+from secdl.advisories.severity import EXPLOITED, VENDOR
 from secdl.advisories.snapshot import Advisory, Affected, Range, affects
 from secdl.advisories.versions import base, key_of, normal_name
 from secdl.model import codec
@@ -35,6 +35,7 @@ class RecordAffected(msgspec.Struct, frozen=True, gc=False):
     package: Package | None = None
     ranges: tuple[RecordRange, ...] | None = ()
     versions: tuple[str, ...] | None = ()
+    ecosystem_specific: dict[str, Any] | None = None
 
 
 class Severity(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +79,9 @@ def advisory(record: Record, ecosystem: str) -> Advisory:
     own = record.database_specific or {}
     words = {severity.score for severity in record.severity or ()}
     words |= {own["severity"]} if isinstance(own.get("severity"), str) else set()
+    # Debian's word for how urgent a vulnerability is in its packages.
+    urgencies = ((entry.ecosystem_specific or {}).get("urgency") for entry in record.affected)
+    words |= {f"{VENDOR}{urgency}" for urgency in urgencies if isinstance(urgency, str)}
     words |= {EXPLOITED} if own.get("kev") is True else set()
     return Advisory(
         id=record.id,

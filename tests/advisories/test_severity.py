@@ -23,6 +23,11 @@ V4_CRITICAL = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"
         (["CVSS:3.1/garbage"], Level.UNKNOWN),
         (["CVSS:9.9/AV:N"], Level.UNKNOWN),
         (["not urgent"], Level.UNKNOWN),
+        (["vendor:low", V4_CRITICAL], Level.LOW),
+        (["vendor:low", "vendor:medium"], Level.MEDIUM),
+        (["vendor:unimportant"], Level.LOW),
+        (["vendor:not yet assigned", V31_HIGH], Level.HIGH),
+        (["vendor:not yet assigned"], Level.UNKNOWN),
     ],
 )
 def test_level_of_severities(given: list[str], level: Level) -> None:

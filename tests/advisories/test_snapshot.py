@@ -129,6 +129,14 @@ def test_debian_is_judged_by_release(tmp_path: Path) -> None:
     assert match.fixed == "1:10.0+ds-1"
 
 
+def test_debian_records_as_debian_publishes_them(tmp_path: Path) -> None:
+    urgent = {"ecosystem_specific": {"urgency": "low"}}
+    debian = affected("qemu", {"introduced": "0"}, ecosystem="Debian:12", **urgent)
+    opened = snapshot(tmp_path, record("DEBIAN-CVE-2026-1", debian, upstream=["CVE-2026-1"]))
+    (match,) = opened.match(ecosystem="Debian:12", package="qemu", version="1:7.2+dfsg-7+deb12u18")
+    assert (match.id, match.fixed, match.level, match.word) == ("CVE-2026-1", "", Level.LOW, "vendor:low")
+
+
 def test_an_ecosystem_or_release_without_data_is_an_error_not_clean(tmp_path: Path) -> None:
     opened = snapshot(tmp_path, record("PYSEC-2026-1", affected("a", {"introduced": "0"})))
     for ecosystem in ("Debian:12", "PyPI:3", "npm", ""):
