@@ -27,7 +27,7 @@ from secdl.run.install.lock import (
     lock_files,
 )
 from secdl.run.install.step import Build, InstallFailed, Say
-from secdl.run.install.store import Manifest, Seat, fault_in
+from secdl.run.install.store import Failure, Manifest, Seat, fault_in
 from secdl.run.process import Cancel
 
 RETRY_AFTER_S = 24 * 3600.0
@@ -165,18 +165,19 @@ class Toolchain:
         if isinstance(found, Program):
             return Installed(name=entry.name, program=found, fresh=False)
         failure = seat.failure()
-        if failure and not wish.retry and time.time() - failure.at_s < RETRY_AFTER_S:
-            return Unavailable(name=entry.name, reason=failure.reason, remedy=_again(entry))
+        beyond = isinstance(way, PythonWay) and way.beyond_registries
+        if failure and beyond and not wish.retry and time.time() - failure.at_s < RETRY_AFTER_S:
+            return _failed(entry, failure)
         try:
             with seat.building() as temporary:
                 job = Build(entry=entry, folder=temporary, root=self.root, say=wish.progress, cancel=wish.cancel)
                 manifest = python.build(way, job) if isinstance(way, PythonWay) else go.build(way, job)
                 seat.commit(temporary, manifest)
         except InstallFailed as error:
-            if isinstance(way, PythonWay) and way.beyond_registries:
-                seat.fail(error.reason, now_s=time.time())
-            state = State.REFUSED if error.refused else State.MISSING
-            return Unavailable(name=entry.name, reason=error.reason, remedy=error.remedy, state=state)
+            failure = Failure(reason=error.reason, remedy=error.remedy, refused=error.refused, at_s=time.time())
+            if wish.cancel is None or not wish.cancel.reason:
+                seat.fail(failure)
+            return _failed(entry, failure)
         found = self.resolve(entry.name)
         return Installed(name=entry.name, program=found, fresh=True) if isinstance(found, Program) else found
 
@@ -208,8 +209,9 @@ class Toolchain:
         except SecdlError as error:
             return Unavailable(name=entry.name, reason=str(error), remedy=_again(entry), state=State.REFUSED)
         if manifest is None:
-            failure = seat.failure()
-            reason = failure.reason if failure else f"{entry.name} {entry.version} is not installed"
+            if failure := seat.failure():
+                return _failed(entry, failure)
+            reason = f"{entry.name} {entry.version} is not installed"
             return Unavailable(name=entry.name, reason=reason, remedy=_again(entry))
         fault = fault_in(seat.tree, manifest, thorough=thorough) or _wrong_digest(way, manifest)
         if fault:
@@ -288,6 +290,11 @@ class _Wish:
     retry: bool
     progress: Say
     cancel: Cancel | None
+
+
+def _failed(entry: Entry, failure: Failure) -> Unavailable:
+    state = State.REFUSED if failure.refused else State.MISSING
+    return Unavailable(name=entry.name, reason=failure.reason, remedy=failure.remedy, state=state)
 
 
 def _again(entry: Entry) -> str:

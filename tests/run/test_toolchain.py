@@ -180,6 +180,23 @@ def test_a_package_whose_hash_is_not_the_locked_one_is_refused_and_leaves_nothin
     assert not list(toolchain.cache.glob("*/.demo*.tmp"))
 
 
+def test_why_an_installation_failed_is_what_resolving_says_until_it_succeeds(toolchain, monkeypatch):
+    monkeypatch.setattr("secdl.run.install.python.find_uv", lambda: None)
+    failed = _install(toolchain)
+    assert toolchain.resolve("demo") == failed
+    monkeypatch.undo()
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    assert isinstance(_install(toolchain), Installed)
+    assert isinstance(toolchain.resolve("demo"), Program)
+    assert not list(toolchain.cache.glob("*/demo.failed.json"))
+
+
+def test_a_refused_installation_stays_refused(tmp_path, offline):
+    toolchain = Toolchain(_lock(tmp_path / "lock", digest="0" * 64), cache=tmp_path / "cache")
+    _install(toolchain)
+    assert toolchain.resolve("demo").refused
+
+
 def test_what_was_installed_must_have_the_digest_that_the_lock_pins(tmp_path, offline):
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
     extra = f'digests = {{ {tag} = "sha256:{"0" * 64}" }}\n'

@@ -51,9 +51,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an attempt to install failed, and when (seconds since 1970)."""
+    """Why an attempt to install failed, and when (seconds since 1970); `refused` as in `InstallFailed`."""
 
     reason: str
+    remedy: str
+    refused: bool
     at_s: float
 
 
@@ -80,9 +82,9 @@ class Seat:
         except MalformedOutput:
             return None
 
-    def fail(self, reason: str, *, now_s: float) -> None:
-        """Remembers that installing failed."""
-        write_atomic(self._failure, codec.encode(Failure(reason=reason, at_s=now_s)))
+    def fail(self, failure: Failure) -> None:
+        """Remembers that installing failed, until it succeeds."""
+        write_atomic(self._failure, codec.encode(failure))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
