@@ -178,7 +178,8 @@ def _finding_row(finding: Finding, excerpts: Mapping[tuple[str, int], Excerpt]) 
 def _boms(record: Record) -> Iterator[tuple[str, Bom]]:
     for evidence in record.evidence:
         for name in sorted(evidence.files):
-            if name.endswith(".json") and (raw := record.file(evidence.job, name)) is not None:
+            # Below a folder lie copies: the planted defects, and what was scanned.
+            if name.endswith(".json") and "/" not in name and (raw := record.file(evidence.job, name)) is not None:
                 if b'"CycloneDX"' not in raw[:4096]:
                     continue
                 try:

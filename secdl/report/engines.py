@@ -15,6 +15,7 @@ from secdl.model.threat import Control, CoverageRow, Disposition, EvidenceLine, 
 
 THREATS_FILE = "threats.json"
 COVERAGE_FILE = "coverage.json"
+HARDENING_FILE = "hardening.json"
 THREATS_LISTED = 400
 
 _STATES = tuple(EvidenceState)
@@ -51,6 +52,33 @@ class BinarySeen(msgspec.Struct, frozen=True):
     path: str
     sha256: str
     version: str
+
+
+class Hardening(msgspec.Struct, frozen=True):
+    """How one program was linked and compiled; None is "cannot be told"."""
+
+    pie: bool | None = None
+    relro: str | None = None
+    canary: bool | None = None
+    fortify: bool | None = None
+    stack_executable: bool | None = None
+
+
+class ProgramSeen(msgspec.Struct, frozen=True):
+    """A program that guests, users or the network reach, and why it counts as one."""
+
+    path: str
+    why: str
+    hardening: Hardening
+
+
+class HardeningSeen(msgspec.Struct, frozen=True):
+    """`hardening.json` of the image check: `totals` counts ELF files with each protection, of `elf_files`."""
+
+    elf_files: int
+    totals: dict[str, int]
+    programs: tuple[ProgramSeen, ...]
+    damaged: int = 0
 
 
 class FuzzSeen(msgspec.Struct, frozen=True):
@@ -108,6 +136,17 @@ def fuzzing(record: Record) -> tuple[tuple[str, FuzzSeen], ...]:
         except MalformedOutput:
             continue
     return tuple(found)
+
+
+def hardening(record: Record) -> dict[str, HardeningSeen]:
+    """By image, what the hardening check found; nothing for an image whose check left none."""
+    found = {}
+    for job, raw in _files(record, HARDENING_FILE):
+        try:
+            found[job.partition("@")[2]] = codec.decode(raw, HardeningSeen, where=job)
+        except MalformedOutput:
+            continue
+    return found
 
 
 def threats(record: Record) -> tuple[ThreatsSeen, ...]:

@@ -301,7 +301,14 @@ def jobs() -> tuple[Evidence, ...]:
             work=Work(read={"files": 18_204, "packages": 228}),
             reused_from=EARLIER,
         ),
-        evidence("image-hardening", "images", origin=Origin.SECDL, version="0.1.0", work=Work(read={"programs": 311})),
+        evidence(
+            "image-hardening@reference",
+            "images",
+            files={"canary/sbom.json": SHA},
+            origin=Origin.SECDL,
+            version="0.1.0",
+            work=Work(read={"programs": 311}),
+        ),
         evidence(
             "image-advisories",
             "images",
@@ -732,7 +739,19 @@ COVERAGE = {
     ],
     "canaries": [{"device": "canary-abort", "planned": 60_000, "operations": 2_300, "seconds": 0.4}],
 }
+HARDENING = {
+    "schema": 1,
+    "elf_files": 1393,
+    "damaged": 0,
+    "totals": {"position_independent": 1354, "relro_full": 777},
+    "programs": [
+        {"path": "usr/sbin/sshd", "why": "named", "hardening": {"pie": True, "relro": "partial", "canary": None}},
+        {"path": "usr/bin/su", "why": "setuid", "hardening": {"pie": True, "relro": "full", "canary": True}},
+    ],
+}
 EXTRAS: Mapping[tuple[str, str], bytes] = {
+    ("image-hardening@reference", "hardening.json"): json.dumps(HARDENING).encode(),
+    ("image-hardening@reference", "canary/sbom.json"): json.dumps(SBOM | {"components": []}).encode(),
     ("threatmodel@reference", "threats.json"): codec.encode(THREATS),
     ("fuzz@reference", "coverage.json"): json.dumps(COVERAGE).encode(),
     ("syft@requirements", "out.cdx.json"): json.dumps(SBOM).encode(),

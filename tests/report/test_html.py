@@ -12,6 +12,7 @@ from secdl.model.finding import Finding, Level
 from secdl.model.record import Record
 from secdl.model.verdict import Reason, ReasonKind, Word
 from secdl.report import detail, html
+from secdl.report.view import view
 
 from . import records
 
@@ -212,6 +213,17 @@ def test_answers_that_nobody_judged_are_not_called_live() -> None:
 
 def test_a_device_that_was_not_fuzzed_says_why() -> None:
     assert "not done</b> did not start: Guest asked for no bus" in page(records.failing())
+
+
+def test_image_shows_its_protections_with_denominators_and_what_cannot_be_told() -> None:
+    text = page(records.failing()).partition('id="image"')[2].partition('id="gaps"')[0]
+    said = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    assert "relro full 777 of 1,393 files" in said
+    assert "usr/sbin/sshd named yes partial cannot be told" in said
+
+
+def test_planted_bills_of_materials_are_not_the_products() -> None:
+    assert [one.job for one in detail.packages(view(records.failing()))] == ["syft@requirements"]
 
 
 def test_an_excerpt_shows_its_lines_and_marks_the_reported_one() -> None:
