@@ -69,7 +69,8 @@ def user_namespaces(proc: Path, *, root: bool) -> Row:
 def _tool(toolchain: Toolchain, name: str, override: Path | None, thorough: bool) -> Row:
     found = toolchain.resolve(name, override=override, thorough=thorough)
     if isinstance(found, Unavailable):
-        return Row(name=found.name, state=found.state, detail=found.reason, remedy=found.remedy)
+        needed = not toolchain.lock.entry(name).optional
+        return Row(name=found.name, state=found.state, detail=found.reason, remedy=found.remedy, needed=needed)
     noted = {
         Origin.OVERRIDE: "named by secdl.toml; the release profile refuses it",
         Origin.PATH: "from PATH; the release profile refuses it",

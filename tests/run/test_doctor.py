@@ -29,6 +29,13 @@ def test_a_tool_named_by_configuration_is_shown_as_such(toolchain):
     assert "release profile refuses" in row.detail
 
 
+def test_an_optional_tool_is_not_needed(toolchain):
+    path = toolchain.root / "tools.lock.toml"
+    path.write_text(path.read_text().replace('name = "sh"', 'name = "sh"\noptional = true'))
+    assert doctor(toolchain)[-1].needed
+    assert not doctor(Toolchain(path, cache=toolchain.cache))[-1].needed
+
+
 def test_the_doctor_changes_nothing(toolchain):
     doctor(toolchain)
     assert not toolchain.cache.exists()

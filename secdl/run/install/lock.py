@@ -67,10 +67,14 @@ Way = PythonWay | GoWay | DebianWay | PathWay
 
 
 class Entry(_Table, frozen=True, kw_only=True):
-    """One program. `version` is exact for what secdl installs itself, empty where a way carries a minimum."""
+    """One program. `version` is exact for what secdl installs itself, empty where a way carries a minimum.
+
+    Without an `optional` one nothing of what secdl promises by default is missing.
+    """
 
     name: Name
     version: str = ""
+    optional: bool = False
     way: tuple[Way, ...]
 
     def __post_init__(self) -> None:
