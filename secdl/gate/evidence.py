@@ -98,7 +98,7 @@ def stale_advisories(evidence: Evidence, *, profile: ProfilePolicy, today: date)
 
 def missing_reasons(standings: tuple[Standing, ...], *, plan: Plan, profile: ProfilePolicy) -> Iterator[Reason]:
     """What the verdict says of evidence that does not count, of tools never planned, and of stages left out."""
-    required = {tool for stage, tools in profile.requires.items() if stage in plan.stages for tool in tools}
+    required = {tool for tools in profile.requires.values() for tool in tools}
     strict = not profile.tolerates_missing
     for standing in standings:
         if standing.fault is not None:
@@ -108,21 +108,24 @@ def missing_reasons(standings: tuple[Standing, ...], *, plan: Plan, profile: Pro
         kind = ReasonKind.REQUIRED_MISSING if strict else ReasonKind.NOT_MEASURED
         yield Reason(kind=kind, tool=tool, message=f"{tool}: required by the policy, and the plan has no job for it")
     if strict:
+        yield from _unproven(standings, required, plan=plan)
         yield from _unmeasured_stages(standings)
         yield from _subjects(standings, plan=plan, profile=profile)
 
 
 def unplanned(standings: tuple[Standing, ...], *, plan: Plan, profile: ProfilePolicy) -> tuple[tuple[Stage, str], ...]:
-    """Tools, with their stages, that the profile requires in a stage that was asked for, and that have no job.
+    """Tools, with their stages, that the profile requires and that have no job, but for stages that were left out.
 
+    A stage that the configuration takes out of its own profile is not left out: the policy decides what is required.
     A run of imports answers for no stage: a profile that tolerates missing evidence says so by `partial`, a strict one
     still requires its tools.
     """
-    strict_import = plan.imports and not profile.tolerates_missing
+    if plan.imports and profile.tolerates_missing:
+        return ()
     return tuple(
         (stage, tool)
         for stage in Stage
-        if stage in plan.stages or strict_import
+        if stage not in plan.left_out or plan.imports
         for tool in profile.requires.get(stage, ())
         if not any(satisfies(standing, tool) for standing in standings)
     )
@@ -200,6 +203,15 @@ def _weighed(fault: Reason, *, must: bool) -> Iterator[Reason]:
         yield fault
 
 
+def _unproven(standings: tuple[Standing, ...], required: set[str], *, plan: Plan) -> Iterator[Reason]:
+    planted = {job.name for job in plan.jobs if job.has_canary}
+    for standing in standings:
+        evidence = standing.evidence
+        if standing.valid and evidence.tool in required and evidence.job not in planted:
+            message = f"{evidence.job}: required, and nothing is planted for it to find: give it a canary"
+            yield Reason(kind=ReasonKind.REQUIRED_MISSING, tool=evidence.tool, message=message)
+
+
 def _unmeasured_stages(standings: tuple[Standing, ...]) -> Iterator[Reason]:
     by_stage: dict[str, list[Standing]] = {}
     for standing in standings:
@@ -214,7 +226,7 @@ def _unmeasured_stages(standings: tuple[Standing, ...]) -> Iterator[Reason]:
 
 def _subjects(standings: tuple[Standing, ...], *, plan: Plan, profile: ProfilePolicy) -> Iterator[Reason]:
     for stage in profile.requires_subjects:
-        asked = stage in plan.stages or plan.imports
+        asked = stage not in plan.left_out or plan.imports
         if asked and all(standing.skipped for standing in standings if standing.evidence.stage == stage):
             message = f"stage {stage}: the profile requires something to check, and the configuration names nothing"
             yield Reason(kind=ReasonKind.REQUIRED_SUBJECT, message=message)

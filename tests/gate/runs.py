@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from secdl.model.evidence import Evidence, Origin, Outcome, Work
+from secdl.model.evidence import CanaryResult, Evidence, Origin, Outcome, Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.plan import Plan, Product
 from secdl.model.tool import Job, Stage
@@ -42,7 +42,7 @@ STAGE = {"bandit": Stage.SAST, "semgrep": Stage.SAST, "pip-audit": Stage.DEPS, "
 
 
 def job(tool: str, **more: Any) -> Job:
-    return Job(name=tool, tool=tool, stage=STAGE[tool], sources=("src",), **more)
+    return Job(**({"name": tool, "tool": tool, "stage": STAGE[tool], "sources": ("src",), "has_canary": True} | more))
 
 
 def plan(*jobs: Job, **more: Any) -> Plan:
@@ -70,6 +70,7 @@ def evidence(tool: str, **more: Any) -> Evidence:
         "origin": Origin.PYPI,
         "work": Work(read={"files": 3}),
         "subjects": ("src",),
+        "canary": CanaryResult(expected={"R": 1}, found={"R": 1}),
     }
     return Evidence(**(settled | more))
 

@@ -98,8 +98,21 @@ def test_missed_canary_is_incomplete_everywhere(run, profile):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_canary_that_nobody_looked_for_counts_as_missed(run, profile):
-    jobs = (job("bandit", has_canary=True), *(job(tool) for tool in STAGE if tool != "bandit"))
-    assert ReasonKind.CANARY_MISSED in kinds(run(plan=plan(*jobs), profile=profile))
+    assert ReasonKind.CANARY_MISSED in kinds(run(evidence=altered(ALL, "bandit", canary=None), profile=profile))
+
+
+def test_tool_without_a_canary_cannot_be_required(run):
+    bare = plan(job("bandit", has_canary=False), *(job(tool) for tool in STAGE if tool != "bandit"))
+    judgement = run(plan=bare, evidence=altered(ALL, "bandit", canary=None), profile="merge")
+    assert (judgement.verdict.verdict, kinds(judgement)) == (Word.INCOMPLETE, {ReasonKind.REQUIRED_MISSING})
+    assert run(plan=bare, evidence=altered(ALL, "bandit", canary=None)).verdict.verdict is Word.PASS
+
+
+def test_configuration_cannot_take_a_required_stage_out_of_a_profile(run):
+    cut = plan(job("bandit"), job("semgrep"), stages=("sast",))
+    assert run(plan=cut, evidence=ALL[:2], profile="merge").verdict.verdict is Word.INCOMPLETE
+    release = kinds(run(plan=cut, evidence=ALL[:2], profile="release"))
+    assert {ReasonKind.REQUIRED_MISSING, ReasonKind.REQUIRED_SUBJECT} <= release
 
 
 @pytest.mark.parametrize("profile", PROFILES)
