@@ -5,8 +5,8 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
+from secdl.advisories.files import MANIFEST, SCHEMA, Advisory, Document, Entry, Manifest, pack
 from secdl.advisories.osv import Record, advisory, ecosystems
-from secdl.advisories.snapshot import MANIFEST, SCHEMA, Advisory, Document, Entry, Manifest, pack
 from secdl.advisories.versions import ECOSYSTEMS
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput

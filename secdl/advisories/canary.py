@@ -1,6 +1,7 @@
 """A vulnerability that the data in use need not know: what canaries of package scanners must be found to have."""
 
-from secdl.advisories.snapshot import Advisory, Affected, Range, Snapshot
+from secdl.advisories.files import Advisory, Affected, Range
+from secdl.advisories.snapshot import Snapshot
 from secdl.model.tool import CANARY_PACKAGE
 
 ID = "SECDL-CANARY-1"

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from secdl.advisories.files import Advisory, Affected, Range
 from secdl.advisories.severity import EXPLOITED, VENDOR
-from secdl.advisories.snapshot import Advisory, Affected, Range, affects
+from secdl.advisories.snapshot import affects
 from secdl.advisories.versions import base, key_of, normal_name
 from secdl.model import codec
 from secdl.model.text import one_line

@@ -14,7 +14,8 @@ import msgspec
 
 from secdl.advisories.archive import records
 from secdl.advisories.bundle import documents, write
-from secdl.advisories.snapshot import MANIFEST, Entry, Manifest, load
+from secdl.advisories.files import MANIFEST, Entry, Manifest
+from secdl.advisories.snapshot import load
 from secdl.model import codec
 from secdl.model.errors import ConfigError, MalformedOutput
 
