@@ -76,4 +76,4 @@ def test_a_partial_run_never_takes_the_category_of_a_whole_one() -> None:
 def ended(script: str, result: str) -> int:
     """Exit status of the aggregate job's script where every job it needs ended with `result`."""
     env = {"SECURE": result, "ALERTS": result, "RESULT": result, "FORK": "false", "PATH": "/usr/bin:/bin"}
-    return subprocess.run(["bash", "-ec", script], env=env, capture_output=True, check=False).returncode
+    return subprocess.run(["/bin/bash", "-ec", script], env=env, capture_output=True, check=False).returncode

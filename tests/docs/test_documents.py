@@ -1,7 +1,10 @@
 """What the documents say, checked against the program and the tree."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +87,12 @@ def test_the_usage_names_every_command_and_every_option():
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 assert max(parameter.opts, key=len) in text, (path, parameter.opts)
+
+
+def test_the_usage_shows_each_command_as_its_help_does():
+    done = subprocess.run([sys.executable, "scripts/usage.py", "--check"], cwd=_ROOT, env=_env(), check=False)
+    assert done.returncode == 0, "docs/usage.md is behind: run `python scripts/usage.py`"
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(_ROOT)}
