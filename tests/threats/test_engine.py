@@ -1,9 +1,13 @@
 """The engine as a process: the reference model has every answer, the planted ones none, a broken one is no evidence."""
 
+import contextlib
 import json
+import os
 import re
+import select
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -221,6 +225,40 @@ def test_without_its_programs_nothing_is_measured(small, missing):
     assert "/no/such/program" in result.said or "graphviz" in result.said
     assert result.said.count("\n") == 1
     assert not result.out.exists()
+
+
+def test_an_engine_that_is_killed_leaves_no_model_running(programs, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "model.py").write_text("while True: pass\n")
+    (tmp_path / "m" / "controls.toml").write_text("")
+    argv = [sys.executable, "-m", "secdl.threats", "--name", "m", "--root", str(tmp_path), "--model", "m/model.py"]
+    argv += ["--controls", "m/controls.toml", "--out", str(tmp_path / "out"), "--python", programs.python]
+    with subprocess.Popen([*argv, "--bwrap", programs.bwrap, "--dot", programs.dot], cwd=ROOT) as process:
+        model = first_model_below(process.pid)
+        watched = os.pidfd_open(model)
+        process.kill()
+        ended = select.select([watched], [], [], 20)[0]
+        os.close(watched)
+    assert ended, "the model outlived the engine"
+
+
+def first_model_below(pid: int) -> int:
+    """Process id of the program in the sandbox, once it is there: a grandchild of the engine `pid`."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        below = [child for parent in children(pid) for child in children(parent)]
+        if below:
+            return below[0]
+    raise AssertionError("the model never started")
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def test_a_model_outside_the_checkout_is_refused(engine, tmp_path):

@@ -1,5 +1,6 @@
 """Hostile models: whatever they do, they see nothing, reach nothing, end, and never look like a model."""
 
+import ast
 import socket
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_a_model_that_hangs_is_stopped_at_the_deadline(build, text):
         pytest.param("import sys\nsys.exit(0)\n", "exactly one pytm.TM", id="exits 0 with nothing"),
         pytest.param("import os\nos._exit(0)\n", "ended without leaving a model", id="vanishes with 0"),
         pytest.param("import os\nos._exit(7)\n", "ended with exit status 7", id="vanishes with 7"),
-        pytest.param("import os\nos.kill(os.getpid(), 11)\n", "killed by signal 11", id="crashes"),
+        pytest.param("import ctypes\nctypes.string_at(0)\n", "killed by signal 11", id="crashes"),
         pytest.param("x = bytearray(8 << 30)\n", "MemoryError", id="takes 8 GiB"),
     ],
 )
@@ -196,9 +197,10 @@ def test_other_processes_and_the_environment_are_not_seen(build, monkeypatch):
         build,
         "[sorted(os.environ), [p for p in os.listdir('/proc') if p.isdigit()], os.listdir('/proc/self/fd')]",
     )
-    assert "SECDL_TEST_TOKEN" not in seen
-    assert "['1', '2']" in seen
-    assert "'5'" not in seen
+    environment, processes, files = ast.literal_eval(seen)
+    assert environment == ["HOME", "LANG", "PWD"]
+    assert processes == ["1"]
+    assert len(files) == 5, "three standard ones, the dump, and the listing's own"
 
 
 def test_hostile_names_come_out_harmless(build):
