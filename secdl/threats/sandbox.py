@@ -140,8 +140,8 @@ def _argv(
     model: Path, folder: Path | None, python: Interpreter, *, bwrap: str, dump_fd: int, seccomp_fd: int
 ) -> list[str]:
     # As process 1 the model is bwrap's own child: its CPU time and memory count, and nothing outlives it.
-    argv = [bwrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
-    argv += ["--hostname", "model", "--setenv", "HOME", "/nowhere", "--setenv", "LANG", "C.UTF-8"]
+    argv = [bwrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
+    argv += ["--cap-drop", "ALL", "--hostname", "model", "--setenv", "HOME", "/nowhere", "--setenv", "LANG", "C.UTF-8"]
     argv += _system()
     if not Path(python.prefix).is_relative_to("/usr"):
         argv += ["--ro-bind", python.prefix, python.prefix]
