@@ -29,6 +29,7 @@ from secdl.run.install.lock import (
 from secdl.run.install.step import Build, InstallFailed, Say
 from secdl.run.install.store import Failure, Manifest, Seat, fault_in
 from secdl.run.process import Cancel
+from secdl.run.store import locked
 
 RETRY_AFTER_S = 24 * 3600.0
 """How long a download that failed is not tried again unless it is asked for by name."""
@@ -183,21 +184,27 @@ class Toolchain:
 
     def _install_debian(self, entries: Sequence[Entry], *, system: bool, progress: Say) -> None:
         """Installs the Debian packages that `entries` lack in one go; what fails shows when they are resolved."""
-        if not system:
+        if not system or not self._lacking(entries):
             return
-        lacking = sorted(
+        try:
+            # apt waits for dpkg's lock, but two at once fetching the package lists fail.
+            with locked(self.cache / ".apt.lock"):
+                if packages := self._lacking(entries):
+                    debian.install(packages, say=progress)
+        except InstallFailed as error:
+            progress(f"{error.reason}; {error.remedy}")
+        except OSError as error:
+            progress(f"{error.filename or self.cache}: {error.strerror}; set XDG_CACHE_HOME to a folder of your own")
+
+    def _lacking(self, entries: Sequence[Entry]) -> list[str]:
+        """Debian packages without which one of `entries` cannot be resolved."""
+        return sorted(
             {
                 entry.debian.package
                 for entry in entries
                 if entry.debian is not None and isinstance(self.resolve(entry.name), Unavailable)
             }
         )
-        if not lacking:
-            return
-        try:
-            debian.install(lacking, say=progress)
-        except InstallFailed as error:
-            progress(f"{error.reason}; {error.remedy}")
 
     def _seat(self, entry: Entry) -> Seat:
         return Seat(self.cache / entry_digest(entry, lock_files(entry, self.root)) / entry.name)

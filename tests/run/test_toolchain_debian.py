@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,11 @@ def test_a_package_without_its_program_is_refused(system, fault):
     found = system.toolchain().resolve("thing")
     assert isinstance(found, Unavailable)
     assert "is not an executable file" in found.reason
+
+
+def test_two_runs_at_once_install_once(system):
+    toolchain = system.toolchain()
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(toolchain.install, ["thing"], system=True, progress=lambda line: None) for _ in range(2)]
+    assert [future.result()[0].program.version for future in asked] == ["2.0", "2.0"]
+    assert system.asked == [_INSTALL]
