@@ -88,12 +88,12 @@ def packed(folder: Path, entry: Entry) -> bytes:
     """The content of the file that `entry` names. Raises `MalformedOutput` where it is another one, or none."""
     path = folder / entry.file
     try:
-        packed = path.read_bytes()
+        raw = path.read_bytes()
     except OSError as error:
         raise MalformedOutput(error.strerror or "unreadable", where=str(path)) from error
-    if f"sha256:{sha256(packed).hexdigest()}" != entry.digest:
+    if f"sha256:{sha256(raw).hexdigest()}" != entry.digest:
         raise MalformedOutput("digest differs from the manifest's", where=str(path), hint="import the data again")
-    return packed
+    return raw
 
 
 def unpack(folder: Path, name: str, entry: Entry) -> Document:

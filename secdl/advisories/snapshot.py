@@ -12,10 +12,11 @@ import msgspec
 from secdl.advisories.aliases import bundles, canonical, components
 from secdl.advisories.files import MANIFEST, SCHEMA, Advisory, Affected, Document, Manifest, Range, packed, unpack
 from secdl.advisories.severity import level_of
-from secdl.advisories.versions import Key, Order, base, key_of, normal_name
+from secdl.advisories.versions import ECOSYSTEMS, Key, Order, base, key_of, normal_name
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput, SecdlError
 from secdl.model.finding import Level
+from secdl.model.text import one_line
 
 
 class NotCovered(SecdlError):
@@ -146,6 +147,9 @@ def load(folder: Path) -> Snapshot:
     manifest = codec.decode(raw, Manifest, where=str(path))
     if manifest.schema != SCHEMA:
         raise MalformedOutput(f"schema {manifest.schema}", where=str(path), hint=f"this secdl reads schema {SCHEMA}")
+    if strange := sorted(set(manifest.ecosystems) - set(ECOSYSTEMS)):
+        what = f"ecosystem {one_line(strange[0], limit=40)!r}, whose versions secdl cannot compare"
+        raise MalformedOutput(what, where=str(path), hint=f"known are {', '.join(ECOSYSTEMS)}")
     return Snapshot(folder, manifest, f"sha256:{sha256(raw).hexdigest()}")
 
 

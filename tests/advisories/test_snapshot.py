@@ -171,6 +171,15 @@ def test_a_wrong_manifest_is_an_error(tmp_path: Path, manifest: bytes) -> None:
         load(tmp_path)
 
 
+def test_a_manifest_with_an_ecosystem_that_cannot_be_compared_is_an_error(tmp_path: Path) -> None:
+    snapshot(tmp_path, record("PYSEC-2026-1", affected("a", {"introduced": "0"})))
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"PyPI": {', rb'"\u001b[31mnpm": {'))
+    with pytest.raises(MalformedOutput) as caught:
+        load(tmp_path)
+    assert "\x1b" not in str(caught.value)
+
+
 def test_a_file_name_in_the_manifest_cannot_leave_the_folder(tmp_path: Path) -> None:
     snapshot(tmp_path, record("PYSEC-2026-1", affected("a", {"introduced": "0"})))
     manifest = tmp_path / "manifest.json"
