@@ -141,7 +141,7 @@ def _status(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _digest(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256(f"{sys.version}\0{sys.prefix}\0{_CHECKOUT}".encode())
+    digest = hashlib.sha256(f"{sys.version}\0{sys.base_prefix}\0{_CHECKOUT}".encode())
     for file in files:
         digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()
