@@ -55,7 +55,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def goldens(session: nox.Session) -> None:
     """Writes the goldens in tests/data anew; review them as code."""
-    argv = [_python(session), "-m", "pytest", *session.posargs]
+    argv = [_python(session), "-m", "pytest", *(session.posargs or ["tests/tools"])]
     finish(session, argv, env={"SECDL_GOLDENS": "write"})
 
 

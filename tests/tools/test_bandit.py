@@ -14,6 +14,7 @@ from secdl.model.evidence import Work
 from secdl.model.finding import Level
 from secdl.model.tool import CANARY, Job, Stage
 from secdl.tools.bandit import TOOL
+from tests.goldens import assert_golden
 
 DATA = Path(__file__).parent.parent / "data"
 REPORT = (DATA / "bandit/out.json").read_bytes()
@@ -54,7 +55,7 @@ def own(report: bytes, ran: Job) -> list[str]:
 
 
 def test_the_captured_report_normalises_to_its_golden():
-    assert golden(TOOL, REPORT, job()) == (DATA / "bandit/golden.json").read_bytes()
+    assert_golden(golden(TOOL, REPORT, job()), DATA / "bandit/golden.json")
 
 
 def test_a_file_that_does_not_parse_is_unread_and_not_counted():

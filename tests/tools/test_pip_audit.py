@@ -15,6 +15,7 @@ from secdl.model.tool import CANARY
 from secdl.run.checkout import Checkout
 from secdl.tools import pip_audit
 from secdl.tools.pip_audit import TOOL
+from tests.goldens import assert_golden
 
 JOB = job_of(TOOL)
 
@@ -30,7 +31,7 @@ def vulnerable(**more: Any) -> dict[str, Any]:
 
 def test_findings_of_the_captured_report() -> None:
     found = list(TOOL.parse(report("pip-audit"), JOB))
-    assert codec.encode(found) == (DATA / "pip-audit" / "golden.json").read_bytes()
+    assert_golden(codec.encode(found), DATA / "pip-audit" / "golden.json")
 
 
 def test_the_canary_is_told_from_the_real_pins_and_not_counted() -> None:

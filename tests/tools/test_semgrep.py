@@ -15,6 +15,7 @@ from secdl.model.finding import Level
 from secdl.model.shipped import canary_folder, shipped
 from secdl.model.tool import CANARY, Job, Stage
 from secdl.tools.semgrep import PACKS, TOOL, pack_files
+from tests.goldens import assert_golden
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "data"
@@ -60,7 +61,7 @@ def checkout(tmp_path):
 
 
 def test_the_captured_report_normalises_to_its_golden():
-    assert golden(TOOL, REPORT, job()) == (DATA / "semgrep/golden.json").read_bytes()
+    assert_golden(golden(TOOL, REPORT, job()), DATA / "semgrep/golden.json")
 
 
 def test_a_rule_that_does_not_parse_fails_the_run():

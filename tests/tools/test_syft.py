@@ -12,6 +12,7 @@ from secdl.model.image import FILE
 from secdl.model.tool import Tool
 from secdl.run.checkout import Checkout
 from secdl.tools import image_sbom, syft
+from tests.goldens import assert_golden
 
 JOB = job_of(syft.TOOL)
 BOTH = pytest.mark.parametrize("tool", [syft.TOOL, image_sbom.TOOL], ids=["syft", "image-sbom"])
@@ -19,7 +20,7 @@ BOTH = pytest.mark.parametrize("tool", [syft.TOOL, image_sbom.TOOL], ids=["syft"
 
 def test_findings_of_the_captured_report_are_the_canary_alone() -> None:
     found = list(syft.TOOL.parse(report("syft"), JOB))
-    assert codec.encode(found) == (DATA / "syft" / "golden.json").read_bytes()
+    assert_golden(codec.encode(found), DATA / "syft" / "golden.json")
     assert [finding.path for finding in found] == ["canary:pkg:pypi/secdl-canary@1.0"]
 
 
@@ -93,5 +94,5 @@ def test_an_image_is_read_as_image_build_left_it(tmp_path: Path) -> None:
 def test_findings_of_the_captured_report_of_an_image() -> None:
     job = job_of(image_sbom.TOOL)
     found = list(image_sbom.TOOL.parse(report("image-sbom"), job))
-    assert codec.encode(found) == (DATA / "image-sbom" / "golden.json").read_bytes()
+    assert_golden(codec.encode(found), DATA / "image-sbom" / "golden.json")
     assert image_sbom.TOOL.work(report("image-sbom"), job).read == {"packages": 18}
