@@ -85,6 +85,12 @@ controller_vm = Server(
 
 # ------------------------------------------------------------------------------------------------- host kernel
 
+disks = Process(
+    "Passed-through disk controller",
+    kind="passthrough",
+    inBoundary=host,
+    description="The physical controller of the host's disks, handed to the controller VM by VFIO.",
+)
 kvm = Process("KVM vCPU", kind="vcpu", inBoundary=kernel, description="Runs virtual CPUs, emulates APIC, timers, MSRs.")
 vhost = Process("vhost worker", kind="vhost", inBoundary=kernel, description="Data path of virtio-net in the kernel.")
 switch = Process(
@@ -229,6 +235,8 @@ flow(switch, neighbour, "Packets reach the neighbour", "guest-net", [guest_packe
 flow(neighbour, switch, "Neighbour sends packets", "guest-net", [guest_packets])
 flow(switch, vhost, "Packets arrive for the guest", "call", [guest_packets])
 flow(virtio, guest, "virtio completes requests", "queue", [guest_disk], order=19, scenario=INPUT_OUTPUT)
+flow(controller_vm, disks, "Controller VM drives its disks", "trap", [guest_disk])
+flow(disks, controller_vm, "Disk controller writes memory", "dma", [guest_disk])
 flow(guest, pci, "Guest programs PCI devices", "trap", [device_requests])
 flow(pci, guest, "PCI devices write guest memory", "dma", [guest_memory])
 flow(pci, switch, "Emulated NIC sends packets", "call", [guest_packets])
