@@ -9,14 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from secdl import advisories as advisory_data
-from secdl.advisories.canary import plant
-from secdl.image import advisories, hardening, packages
-from secdl.image.build import build
-from secdl.image.dpkg import os_release
 from secdl.image.engine import write, write_record, write_report
-from secdl.image.identify import identify
-from secdl.image.opened import open_image
 from secdl.model import codec
 from secdl.model.errors import SecdlError
 from secdl.model.evidence import Work
@@ -24,6 +17,8 @@ from secdl.model.image import image_of
 from secdl.model.rulebook import rulebook
 from secdl.model.shipped import shipped
 from secdl.run.process import Cancel
+
+# Each command loads its own part: an image that lies in the cache is found in less time than the others' imports take.
 
 _MEMORY_BYTES = 8 << 30
 
@@ -43,6 +38,9 @@ def main(argv: list[str]) -> int:
 
 
 def _build(options: argparse.Namespace) -> None:
+    from secdl.image.build import build
+    from secdl.image.identify import identify
+
     cancel = Cancel()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancel.set("stopped"))
@@ -59,6 +57,10 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _hardening(options: argparse.Namespace) -> None:
+    from secdl.image import hardening
+    from secdl.image.opened import open_image
+    from secdl.image.plant import planted
+
     _limit_memory()
     record = image_of(options.image)
     rules = rulebook(shipped("policies/hardening/rules.toml"))
@@ -66,7 +68,7 @@ def _hardening(options: argparse.Namespace) -> None:
     with open_image(record) as rootfs:
         prefix, named = f"image:{record.name}/", tuple(options.exposed)
         found = hardening.examine(rootfs, prefix=prefix, named=named, scope=scope, rules=rules)
-    with hardening.planted(options.canary) as rootfs:
+    with planted(options.canary) as rootfs:
         canary = hardening.examine(rootfs, prefix="canary:", named=(), scope=scope, rules=rules)
     write(options.out.with_name("hardening.json"), codec.encode(found.summary))
     write_report(
@@ -80,13 +82,17 @@ def _hardening(options: argparse.Namespace) -> None:
 
 
 def _packages(options: argparse.Namespace) -> None:
+    from secdl.image import packages
+    from secdl.image.opened import open_image
+    from secdl.image.plant import planted
+
     _limit_memory()
     record = image_of(options.image)
     rules = rulebook(shipped("policies/hardening/packages.toml"))
     with open_image(record) as rootfs:
         sbom = Path(options.sbom).read_bytes()
         found = packages.compare(rootfs, sbom, prefix=f"image:{record.name}/", rules=rules)
-    with hardening.planted(options.canary / "root") as rootfs:
+    with planted(options.canary / "root") as rootfs:
         sbom = (options.canary / "sbom.cdx.json").read_bytes()
         canary = packages.compare(rootfs, sbom, prefix="canary:", rules=rules)
     write_report(
@@ -100,6 +106,13 @@ def _packages(options: argparse.Namespace) -> None:
 
 
 def _advisories(options: argparse.Namespace) -> None:
+    from secdl import advisories as advisory_data
+    from secdl.advisories.canary import plant
+    from secdl.image import advisories
+    from secdl.image.dpkg import os_release
+    from secdl.image.opened import open_image
+    from secdl.image.plant import planted
+
     _limit_memory()
     record = image_of(options.image)
     snapshot = advisory_data.load(options.advisories)
@@ -107,7 +120,7 @@ def _advisories(options: argparse.Namespace) -> None:
         of = os_release(rootfs)
         found = advisories.judge(rootfs, snapshot, image=record.name, of=of)
     plant(snapshot, f"Debian:{of[1]}")
-    with hardening.planted(options.canary) as rootfs:
+    with planted(options.canary) as rootfs:
         canary = advisories.judge(rootfs, snapshot, image=record.name, of=of, prefix="canary:")
     write_report(
         options.out,

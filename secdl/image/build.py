@@ -28,6 +28,7 @@ KEPT = 2
 _TIMEOUT_S = 3600.0
 _ROOM_BYTES = 3 << 30
 _RECORD = "record.json"
+_STAMP = "stamp"
 _FORMAT = 2
 """Raised when what a folder of the cache holds changes, so that an older one is not taken for it."""
 _SCRATCH = Path("/var/tmp")  # noqa: S108  # nosec B108
@@ -76,14 +77,21 @@ def arguments(
 
 
 def _cached(folder: Path, name: str) -> ImageRecord | None:
-    """The image in `folder`, where it is whole: the tar's bytes are what the record says."""
+    """The image in `folder`, where it is whole: the tar is untouched, or its bytes are what the record says."""
     if not (folder / _RECORD).exists() or not (folder / TAR).exists():
         return None
     record = codec.load(folder / _RECORD, ImageRecord)
-    if file_sha256(folder / TAR) != record.digest:
+    stamp = folder / _STAMP
+    if (not stamp.exists() or stamp.read_text() != _stamp(folder / TAR)) and file_sha256(folder / TAR) != record.digest:
         return None
     os.utime(folder)
     return msgspec.structs.replace(record, name=name, path=str(folder / TAR), oci=str(folder / "oci"), reused=True)
+
+
+def _stamp(path: Path) -> str:
+    """Changes whenever the file is written: nobody sets a file's ctime."""
+    about = path.stat()
+    return f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}:{about.st_ctime_ns}"
 
 
 def _make(recipe: Recipe, suite: str, sources: str, fresh: Path, mmdebstrap: str, cancel: Cancel) -> None:
@@ -137,6 +145,7 @@ def _describe(fresh: Path, folder: Path, *, name: str, recipe: str, recipe_diges
         built=datetime.now(UTC).replace(microsecond=0),
     )
     (fresh / _RECORD).write_bytes(codec.encode(record))
+    (fresh / _STAMP).write_text(_stamp(fresh / TAR))
 
 
 def _ask(program: str, *arguments_: str) -> str:

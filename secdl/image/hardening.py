@@ -3,11 +3,8 @@
 Beside the report it leaves `hardening.json`: how many ELF files have each protection, and each exposed program's state.
 """
 
-import tarfile
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +13,6 @@ import msgspec
 from secdl.image import settings
 from secdl.image.elf import Hardening, inspect, is_program, quiet, unsafe_paths
 from secdl.image.rootfs import Entry, ImageRefused, Rootfs, shown
-from secdl.image.tarball import open_tar
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Location
 from secdl.model.rulebook import RuleEntry
@@ -112,23 +108,6 @@ def examine(
         work=Work(read=read, unread=tuple(sorted({shown(name) for name in unread}))),
         summary=summary,
     )
-
-
-@contextmanager
-def planted(folder: Path) -> Iterator[Rootfs]:
-    """The planted defects in `folder` packed into a tar, its programs setuid: read on the same way as a real image."""
-    with tempfile.TemporaryDirectory(prefix="secdl-canary-") as room:
-        path = Path(room) / "canary.tar"
-        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
-            for source in sorted(folder.rglob("*")):
-                name = source.relative_to(folder).as_posix()
-                member = archive.gettarinfo(source, arcname=name)
-                member.mode = 0o4755 if name.startswith("usr/bin/") else 0o644
-                if source.is_file():
-                    with source.open("rb") as stream:
-                        archive.addfile(member, stream)
-        with open_tar(path) as rootfs:
-            yield rootfs
 
 
 def _exposed(rootfs: Rootfs, named: tuple[str, ...], scope: Scope) -> dict[str, str]:

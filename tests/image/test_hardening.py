@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from images import debian, file, link, tar
 
-from secdl.image.hardening import Scope, examine, load_scope, planted
+from secdl.image.hardening import Scope, examine, load_scope
+from secdl.image.plant import planted
 from secdl.image.rootfs import ImageRefused
 from secdl.image.tarball import open_tar
 from secdl.image.weak import weak_elf
