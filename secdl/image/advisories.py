@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from packageurl import PackageURL
 
 from secdl.advisories import Match, NotCovered, Snapshot
+from secdl.advisories.gain import gain_of
 from secdl.image.dpkg import Package
 from secdl.image.packages import debian_packages
 from secdl.image.rootfs import Rootfs, shown
@@ -82,5 +83,6 @@ def _finding(match: Match, binaries: list[Package], *, release: str, image: str,
         context=f"{image}|{bare}|{match.id}",
         aliases=match.aliases,
         purl=purl,
+        gain=gain_of(match.word),
         fix=f"update {match.package} to {match.fixed} or later" if match.fixed else "no fixed version is known",
     )

@@ -9,6 +9,7 @@ from packageurl import PackageURL
 
 from secdl.advisories.aliases import canonical
 from secdl.advisories.canary import ID
+from secdl.advisories.gain import gain_of
 from secdl.advisories.service import SEVERITY
 from secdl.model.codec import decode
 from secdl.model.config import Config
@@ -129,6 +130,7 @@ def _finding(dependency: Dependency, vulnerability: Vulnerability, job: Job) -> 
         context=f"{bare}|{one_line(name, limit=200)}",
         aliases=tuple(sorted(one_line(alias, limit=200) for alias in ids - {name})),
         purl=purl.to_string(),
+        gain=gain_of(word),
         fix=f"update {purl.name} to {fixed} or later" if fixed else "no fixed version is known",
     )
 
