@@ -8,9 +8,9 @@ _FROM = {
 }
 _AS = {"N": "without an account", "L": "with an ordinary account", "H": "with a privileged account"}
 _IMPACTS = (
-    (("C", "VC"), {"H": "reads all its data", "L": "reads some of its data"}),
-    (("I", "VI"), {"H": "changes any of its data", "L": "changes some of its data"}),
-    (("A", "VA"), {"H": "stops it", "L": "slows it down"}),
+    (("C", "VC"), {"H": "reads all data", "L": "reads some data"}),
+    (("I", "VI"), {"H": "changes any data", "L": "changes some data"}),
+    (("A", "VA"), {"H": "stops the service", "L": "slows the service down"}),
 )
 
 
