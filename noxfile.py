@@ -60,6 +60,12 @@ def goldens(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def picture(session: nox.Session) -> None:
+    """Writes docs/report.png, README's picture, from the newest run's report; needs Chromium."""
+    finish(session, [_python(session), "scripts/picture.py", *session.posargs])
+
+
+@nox.session(venv_backend="none")
 def locks(session: nox.Session) -> None:
     """Resolves every hash lock anew, and writes the digests of the tools into tools.lock.toml."""
     finish(session, [_python(session), "scripts/relock.py", *session.posargs])

@@ -309,11 +309,13 @@ def _since(record: Record) -> list[Row]:
     if not verdict.baseline:
         return []
     rows = [Row(what="New", figure=number(counts.new)), Row(what="Unchanged", figure=number(counts.unchanged))]
-    for cause, count in by_cause(record):
-        fixed = cause == AbsentCause.FIXED.value
-        rows.append(Row(what="Fixed" if fixed else "Absent, not fixed", figure=number(count), why=cause))
-    if not counts.absent:
-        rows.append(Row(what="Fixed", figure="0"))
+    causes = by_cause(record)
+    fixed = sum(count for cause, count in causes if cause == AbsentCause.FIXED.value)
+    rows.append(Row(what="Fixed", figure=number(fixed), why=AbsentCause.FIXED.value if fixed else ""))
+    others = [(cause, count) for cause, count in causes if cause != AbsentCause.FIXED.value]
+    if others:
+        why = words.listed([f"{number(count)} {cause}" for cause, count in others])
+        rows.append(Row(what="Absent, not fixed", figure=number(sum(count for _, count in others)), why=why))
     for change in verdict.changes:
         rows.append(
             Row(what=f"{change.what} {change.name}", figure=f"{change.before or 'none'} → {change.after or 'none'}")

@@ -40,6 +40,7 @@ async function look(browser, page, options) {
   }));
   let violations = null;
   if (page.axe) {
+    await tab.evaluate(() => document.querySelectorAll("details").forEach((e) => { e.open = true; }));
     await tab.evaluate(readFileSync(axe, "utf8"));
     violations = await tab.evaluate(async () => (await window.axe.run()).violations.map(
       (v) => ({ id: v.id, help: v.help, nodes: v.nodes.slice(0, 4).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message || "")) })));

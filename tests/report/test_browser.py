@@ -49,7 +49,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     done = subprocess.run(
         [str(shutil.which("node")), str(NODE / "drive.mjs"), CHROMIUM, str(folder / "pages.json")],
         capture_output=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
