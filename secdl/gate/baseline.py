@@ -85,18 +85,19 @@ def of_run(
     )
 
 
-def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset()) -> Baseline:
+def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: str = "") -> Baseline:
     """The baseline that a SARIF file (`raw`) makes, secdl's own report or a foreign one.
 
-    `tools` are those of the run that is judged: a driver is taken for the import of that name where there is one, else
-    for the tool of that name. A run that failed knows what it lists, which can only make more findings new. Raises
-    `MalformedOutput` where the file is not SARIF.
+    `root` is the checkout that absolute paths in it lie below. `tools` are those of the run that is judged: a driver is
+    taken for the import of that name where there is one, else for the tool of that name. A run that failed knows what
+    it lists, which can only make more findings new. Raises `MalformedOutput` where the file is not SARIF.
     """
     runs = sarif.scan(raw, where=name).runs
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
+    jobs = tuple(Job(name=tool, tool=tool, stage=Stage.SAST, root=root) for tool in names)
     return Baseline(
         name=name,
-        split=lambda current: _split_runs(runs, raw, current, names=names),
+        split=lambda current: _split_runs(runs, raw, current, jobs=jobs),
         tools={tool: ToolState(version=version_of(run)) for run, tool in zip(runs, names, strict=True)},
     )
 
@@ -178,12 +179,12 @@ def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
     return first, gone
 
 
-def _split_runs(runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], *, names: tuple[str, ...]) -> Split:
+def _split_runs(runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], *, jobs: tuple[Job, ...]) -> Split:
     first: dict[str, date | None] = {}
     gone: list[Finding] = []
     seen: dict[str, int] = {}
-    for run, tool in zip(runs, names, strict=True):
-        reader = sarif.Reader(run, Job(name=tool, tool=tool, stage=Stage.SAST))
+    for run, job in zip(runs, jobs, strict=True):
+        tool, reader = job.tool, sarif.Reader(run, job)
         for result in sarif.results(run, raw, where=f"baseline: {tool}"):
             own = result.partial_fingerprints.get(NAME) if result.partial_fingerprints else None
             # secdl's own report lists what it waived as suppressed, and that is known; of others it is set aside.

@@ -1,15 +1,12 @@
-"""SARIF 2.1.0: the typed subset that secdl reads, and the runs it writes.
-
-Reading takes any producer's file; what secdl writes reads back to the same findings. Source: OASIS SARIF 2.1.0.
-"""
+"""SARIF 2.1.0, any producer's, as findings and proof of work. Source: OASIS SARIF 2.1.0."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import msgspec
 
@@ -19,150 +16,34 @@ from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.fingerprint import folded, without_digits
+from secdl.model.sarif_types import ArtifactLocation, Document, ReportingDescriptor, Result, Run
+from secdl.model.sarif_write import SCHEMA, document, run_of
 from secdl.model.text import clean, one_line
-from secdl.model.tool import Job, Rule, position
+from secdl.model.tool import Job, position
 
-SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+__all__ = [
+    "SCHEMA",
+    "Reader",
+    "Result",
+    "Run",
+    "document",
+    "failure_of",
+    "foreign_work",
+    "parse",
+    "read",
+    "results",
+    "run_of",
+    "scan",
+    "set_aside",
+    "suppressed",
+    "work",
+]
+
 _CWE = re.compile(r"\bCWE-0*(\d{1,5})\b", re.IGNORECASE)
-_SARIF_LEVEL = {
-    Level.CRITICAL: "error",
-    Level.HIGH: "error",
-    Level.MEDIUM: "warning",
-    Level.LOW: "note",
-    Level.INFO: "none",
-    Level.UNKNOWN: "warning",
-}
 _LEVEL = {"error": Level.HIGH, "warning": Level.MEDIUM, "note": Level.LOW, "none": Level.INFO}
 _LEVEL_WORDS = frozenset(level.value for level in Level)
 _BANDS = ((9.0, Level.CRITICAL), (7.0, Level.HIGH), (4.0, Level.MEDIUM))
 _MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS, _MAX_SNIPPET = 20, 8000, 50, 500, 50, 2000
-_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "8.0", Level.MEDIUM: "5.5", Level.LOW: "2.0", Level.INFO: "0.0"}
-
-
-class _Struct(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    pass
-
-
-class Message(_Struct, frozen=True):
-    text: str = ""
-    markdown: str = ""
-    id: str = ""
-    arguments: tuple[str, ...] = ()
-
-
-class ArtifactLocation(_Struct, frozen=True):
-    uri: str = ""
-    uri_base_id: str = ""
-    index: int = -1
-
-
-class Region(_Struct, frozen=True):
-    start_line: int | None = None
-    start_column: int | None = None
-    snippet: Message | None = None
-
-
-class PhysicalLocation(_Struct, frozen=True):
-    artifact_location: ArtifactLocation = ArtifactLocation()
-    region: Region = Region()
-
-
-class LogicalLocation(_Struct, frozen=True):
-    fully_qualified_name: str = ""
-    name: str = ""
-
-
-class SarifLocation(_Struct, frozen=True):
-    physical_location: PhysicalLocation | None = None
-    logical_locations: tuple[LogicalLocation, ...] = ()
-
-
-class RuleReference(_Struct, frozen=True):
-    id: str = ""
-    index: int = -1
-
-
-class Suppression(_Struct, frozen=True):
-    status: str = "accepted"
-
-
-class Result(_Struct, frozen=True):
-    message: Message = Message()
-    rule_id: str = ""
-    rule_index: int = -1
-    rule: RuleReference = RuleReference()
-    kind: str = "fail"
-    level: str = ""
-    locations: tuple[SarifLocation, ...] = ()
-    fingerprints: dict[str, str] = {}
-    partial_fingerprints: dict[str, str] = {}
-    baseline_state: str = ""
-    suppressions: tuple[Suppression, ...] = ()
-    properties: dict[str, Any] = {}
-
-
-class Configuration(_Struct, frozen=True):
-    level: str = "warning"
-
-
-class ReportingDescriptor(_Struct, frozen=True):
-    id: str = ""
-    name: str = ""
-    short_description: Message = Message()
-    full_description: Message = Message()
-    help: Message = Message()
-    message_strings: dict[str, Message] = {}
-    default_configuration: Configuration = Configuration()
-    properties: dict[str, Any] = {}
-
-
-class Driver(_Struct, frozen=True):
-    name: str = ""
-    version: str = ""
-    semantic_version: str = ""
-    rules: tuple[ReportingDescriptor, ...] = ()
-
-
-class ToolComponent(_Struct, frozen=True):
-    driver: Driver = Driver()
-    extensions: tuple[Driver, ...] = ()
-
-
-class Notification(_Struct, frozen=True):
-    level: str = "warning"
-    message: Message = Message()
-
-
-class Invocation(_Struct, frozen=True):
-    execution_successful: bool = True
-    tool_execution_notifications: tuple[Notification, ...] = ()
-
-
-class Artifact(_Struct, frozen=True):
-    location: ArtifactLocation = ArtifactLocation()
-
-
-class Head(_Struct, frozen=True):
-    """A run without its results."""
-
-    tool: ToolComponent
-    invocations: tuple[Invocation, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
-    original_uri_base_ids: dict[str, ArtifactLocation] = {}
-    properties: dict[str, Any] = {}
-
-
-class Run(Head, frozen=True):
-    """A run with its results still as text: each is decoded when it is asked for, so that none is held."""
-
-    results: list[msgspec.Raw] | None = None
-
-
-class Document(_Struct, frozen=True):
-    version: str
-    runs: tuple[Run, ...]
-
-
 _RESULT = msgspec.json.Decoder(Result)
 
 
@@ -258,41 +139,6 @@ def set_aside(result: Result) -> bool:
 def suppressed(result: Result) -> bool:
     """Whether `result` is suppressed: a rejected suppression suppresses nothing, one under review does not yet."""
     return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
-
-
-def document(runs: Iterable[Mapping[str, Any]]) -> bytes:
-    """A SARIF document of `runs` as `run_of` makes them."""
-    return codec.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": list(runs)})
-
-
-def run_of(
-    tool: str,
-    version: str,
-    findings: Iterable[Finding],
-    *,
-    rules: Iterable[Rule] = (),
-    work: Work | None = None,
-    **more: Any,
-) -> dict[str, Any]:
-    """One SARIF run; `more` are further members of the run (invocations, properties, automationDetails…)."""
-    found = tuple(findings)
-    described = {rule.id: rule for rule in rules}
-    ids = sorted({finding.rule for finding in found} | set(described))
-    index = {id_: position for position, id_ in enumerate(ids)}
-    driver = {
-        "name": tool,
-        "version": version or "unknown",
-        "rules": [_descriptor(id_, described.get(id_)) for id_ in ids],
-    }
-    properties = dict(more.pop("properties", {}))
-    if work is not None:
-        properties["secdl/work"] = {"read": work.read, "unread": list(work.unread)}
-    run: dict[str, Any] = {"tool": {"driver": driver}, **more}
-    run["results"] = [_result(finding, index[finding.rule]) for finding in found]
-    run.setdefault("invocations", [{"executionSuccessful": True}])
-    if properties:
-        run["properties"] = properties
-    return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -513,58 +359,3 @@ def _words(properties: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = properties.get(key, ())
     named = value if isinstance(value, list | tuple) else ()
     return tuple(one_line(str(word)[:400], limit=100) for word in named[:_MAX_WORDS])
-
-
-def _descriptor(id_: str, rule: Rule | None) -> dict[str, Any]:
-    if rule is None:
-        return {"id": id_, "shortDescription": {"text": id_}}
-    properties: dict[str, Any] = {}
-    if rule.cwe:
-        properties["tags"] = ["security", *(f"external/cwe/{cwe.lower()}" for cwe in rule.cwe)]
-    if rule.gain:
-        properties["secdl/gain"] = rule.gain
-    if rule.fix:
-        properties["secdl/fix"] = rule.fix
-    return {
-        "id": id_,
-        "shortDescription": {"text": rule.title},
-        "help": {"text": rule.help or rule.title},
-        "properties": properties,
-    }
-
-
-def _result(finding: Finding, index: int) -> dict[str, Any]:
-    properties: dict[str, Any] = {"secdl/level": finding.level.value}
-    for key in ("word", "context", "purl", "gain", "fix"):
-        if value := getattr(finding, key):
-            properties[f"secdl/{key}"] = value
-    if finding.aliases:
-        properties["secdl/aliases"] = list(finding.aliases)
-    if finding.cwe:
-        properties["cwe"] = list(finding.cwe)
-    if finding.level in _SEVERITY:
-        properties["security-severity"] = _SEVERITY[finding.level]
-    result: dict[str, Any] = {
-        "ruleId": finding.rule,
-        "ruleIndex": index,
-        "level": _SARIF_LEVEL[finding.level],
-        "message": {"text": finding.message or finding.rule},
-        "locations": [_location(place, finding.snippet if not n else "") for n, place in enumerate(finding.locations)],
-        "properties": properties,
-    }
-    if finding.fingerprint:
-        result["partialFingerprints"] = {FINGERPRINT: finding.fingerprint}
-    return result
-
-
-def _location(place: Location, snippet: str) -> dict[str, Any]:
-    # A colon is encoded too: `image:NAME/…` would read as a URI of another scheme, which GitHub refuses.
-    physical: dict[str, Any] = {"artifactLocation": {"uri": quote(place.path, safe="/@+~,=")}}
-    if place.line:
-        region: dict[str, Any] = {"startLine": place.line}
-        if place.column:
-            region["startColumn"] = place.column
-        if snippet:
-            region["snippet"] = {"text": snippet}
-        physical["region"] = region
-    return {"physicalLocation": physical}

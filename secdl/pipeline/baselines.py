@@ -68,14 +68,14 @@ def copy(run: RunFolder, found: Found) -> None:
     run.write(_ABOUT, codec.encode(found.about))
 
 
-def read(run: RunFolder, *, tools: frozenset[str]) -> gate.Baseline | None:
-    """The baseline in the run's inputs, None where there is none; `tools` are those of the run."""
+def read(run: RunFolder, *, tools: frozenset[str], root: str) -> gate.Baseline | None:
+    """The baseline in the run's inputs, None where there is none; `tools` and `root` are those of the run."""
     raw = run.read(_ABOUT)
     if raw is None:
         return None
     about = codec.decode(raw, About, where=_ABOUT)
     if (sarif := run.map(_SARIF)) is not None:
-        return gate.of_sarif(about.name, sarif, tools=tools)
+        return gate.of_sarif(about.name, sarif, tools=tools, root=root)
     lines = run.map(_FINDINGS)
     if lines is None or about.day is None:
         raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))

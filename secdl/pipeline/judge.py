@@ -44,7 +44,7 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
     }
     tools = _tools(run, plan)
     # Before the findings: the first look at a large baseline takes memory that they need later.
-    baseline = baselines.read(run, tools=frozenset(one.tool for one in evidence))
+    baseline = baselines.read(run, tools=frozenset(one.tool for one in evidence), root=plan.root)
     findings: list[Finding] = []
     for one in evidence:
         if one.job not in altered:

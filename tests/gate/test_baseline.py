@@ -166,6 +166,15 @@ def test_import_says_fixed_only_of_files_that_it_shows_it_read(run):
     }
 
 
+def test_absolute_paths_in_a_baseline_are_read_from_the_checkout(run):
+    paths = ("src/a.py", "src/b.py")
+    raw = document("Scan", [finding("x", path=path) for path in paths]).replace(b'"src/', b'"file:///r/src/')
+    now = [finding("import:scan", path=path) for path in paths]
+    for root, unchanged in (("/r", 2), ("/elsewhere", 0)):
+        old = base.of_sarif("old", raw, tools={"import:scan"}, root=root)
+        assert run(*now, baseline=old, evidence=(*ALL, imported())).verdict.counts.unchanged == unchanged
+
+
 def test_own_report_as_baseline_matches_by_the_fingerprint_it_carries(run):
     (known,) = identify([finding("bandit", line=1)])
     odd = msgspec.structs.replace(known, message="reworded", snippet="")
