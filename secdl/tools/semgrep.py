@@ -1,7 +1,7 @@
 """semgrep: secdl's own rule packs for Python and for QEMU-style device code in C, and packs of the repository."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from secdl.model.finding import Finding, Level
 from secdl.model.scope import cover, excluded, within
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
-from secdl.model.tool import CANARY, Canary, Job, Rule, Stage, Subject, Tool
+from secdl.model.tool import CANARY, Canary, Checkout, Job, Rule, Stage, Subject, Tool
+from secdl.tools._plain_c import plain
 
 PACKS = "policies/semgrep"
 """Folder of the rule packs that ship with secdl."""
@@ -30,6 +31,8 @@ _LEVEL = {
     "LOW": Level.LOW,
     "INFO": Level.INFO,
 }
+_LAID = "c"
+"""Folder in the evidence folder where device sources are laid, their macros put aside."""
 _SCOPES = (("secdl.device.", "device"), ("secdl.python.", "python"))
 _EXTENSIONS = {"device": (".c", ".h"), "python": (".py", ".pyi")}
 _CODE = re.compile(r"`([^`]+)`")
@@ -171,11 +174,17 @@ def argv(job: Job) -> tuple[str, ...]:
     )
 
 
+def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
+    """The planned device sources as semgrep's C parser can read them, every line and column kept."""
+    return {f"{_LAID}/{path}": _plain(checkout.read(path)) for path in _planned(job, "device")}
+
+
 def parse(raw: bytes, job: Job) -> Iterator[Finding]:
     """The findings of semgrep's JSON report, each rule's only where its pack applies, one for a line and message."""
     seen: set[tuple[str, str, int, str]] = set()
     for result in _report(raw, job).results:
-        path = job.path(result.path)
+        reported = _unlaid(result.path, job)
+        path = job.path(reported)
         key = (result.check_id, path, result.start.line, result.extra.message)
         if key in seen or not _applies(result.check_id, path, job):
             continue
@@ -185,7 +194,7 @@ def parse(raw: bytes, job: Job) -> Iterator[Finding]:
             rule=result.check_id,
             level=_LEVEL.get(result.extra.severity, Level.UNKNOWN),
             message=result.extra.message,
-            path=result.path,
+            path=reported,
             line=result.start.line,
             column=result.start.col,
             word=one_line(result.extra.severity, limit=40),
@@ -200,12 +209,14 @@ def work(raw: bytes, job: Job) -> Work:
     """Files read, and lines that semgrep's C parser stepped over; a rule that ran out of time makes a file unread."""
     report = _report(raw, job)
     hidden = job.settings.get("exclude", ())
-    read = {path for path in map(job.path, report.paths.scanned) if not path.startswith(CANARY)}
+    read = {
+        path for path in (job.path(_unlaid(name, job)) for name in report.paths.scanned) if not path.startswith(CANARY)
+    }
     read = {path for path in read if not excluded(path, hidden)}
-    unread = {path: "not read" for path in _planned(job) if path not in read}
+    unread = {path: "not read" for path in (*_planned(job, "python"), *_planned(job, "device")) if path not in read}
     partly: dict[str, int] = {}
     for fault in report.errors:
-        path = job.path(fault.path) if fault.path else ""
+        path = job.path(_unlaid(fault.path, job)) if fault.path else ""
         if excluded(path, hidden):
             continue
         if fault.kind == "PartialParsing" and fault.spans:
@@ -228,7 +239,8 @@ def rules() -> tuple[Rule, ...]:
         Rule(
             id=entry.id,
             title=str(entry.metadata.get("title", entry.id)),
-            help=str(entry.metadata.get("help", entry.message)),
+            # The message ends in the code that was matched, as the rule's placeholders.
+            help=entry.message.partition("`")[0].rstrip(" ,:"),
             gain=_sentence(entry.metadata.get("gain")),
             fix=_sentence(entry.metadata.get("fix")),
             cwe=_cwe(entry.metadata.get("cwe")),
@@ -276,22 +288,27 @@ def _applies(rule: str, path: str, job: Job) -> bool:
     return all(within(path, job.settings.get(key, ())) for prefix, key in _SCOPES if rule.startswith(prefix))
 
 
-def _planned(job: Job) -> list[str]:
+def _planned(job: Job, pack: str) -> list[str]:
+    """The planned files that the rules of `pack` apply to."""
+    sources = job.settings.get(pack, ())
     return [
-        path
-        for path in job.settings.get("planned", ())
-        if any(
-            path.endswith(_EXTENSIONS[key]) and within(path, job.settings.get(key, ())) for key in ("device", "python")
-        )
+        path for path in job.settings.get("planned", ()) if path.endswith(_EXTENSIONS[pack]) and within(path, sources)
     ]
 
 
 def _targets(job: Job) -> tuple[str, ...]:
-    packs = job.settings.get("packs", ())
-    sources = tuple(source for source in job.sources if source not in packs)
-    if "planned" not in job.settings:
-        return sources
-    return cover(sources, _planned(job), job.settings.get("exclude", ()))
+    python = tuple(source for source in job.sources if source not in job.settings.get("packs", ()))
+    laid = (f"{job.folder}/{_LAID}",) if _planned(job, "device") else ()
+    return (*cover(python, _planned(job, "python"), job.settings.get("exclude", ())), *laid)
+
+
+def _unlaid(reported: str, job: Job) -> str:
+    """`reported`, or for what was laid the name that it was laid from."""
+    return reported.removeprefix(f"{job.folder}/{_LAID}/")
+
+
+def _plain(source: bytes) -> bytes:
+    return plain(source.decode("utf-8", "replace")).encode()
 
 
 def _paths(sources: tuple[Source, ...]) -> tuple[str, ...]:
@@ -325,9 +342,12 @@ TOOL = Tool(
     parse=parse,
     work=work,
     canary=Canary(folder="semgrep"),
+    lay=lay,
     env={"SEMGREP_SEND_METRICS": "off", "SEMGREP_ENABLE_VERSION_CHECK": "0"},
     rules=rules,
     narrows=True,
     weight_s=15.0,
+    # All of QEMU's hw/ takes some six minutes of CPU.
+    timeout_s=1800.0,
     settings=Settings,
 )

@@ -11,6 +11,7 @@ from secdl.model import codec
 from secdl.model.evidence import Program
 from secdl.model.shipped import canary_folder
 from secdl.model.tool import Job, Tool
+from secdl.run.checkout import Checkout
 from secdl.run.process import Exit, execute
 from secdl.run.toolchain import resolve
 
@@ -47,6 +48,9 @@ def run(tool: Tool, job: Job, checkout: Path) -> tuple[Exit, Job, bytes]:
     if tool.canary is not None:
         shutil.copytree(canary_folder(tool.canary.folder), folder / "canary")
     job = replace(job, root=str(checkout), folder=str(folder), has_canary=tool.canary is not None)
+    for name, content in tool.lay(job, Checkout(checkout)).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     ended = execute((*program.argv, *tool.argv(job)), cwd=checkout, folder=folder, env=tool.env, timeout_s=120)
     report = folder / job.output
     return ended, job, report.read_bytes() if report.is_file() else b""

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +30,7 @@ CONFIG = Config(
         Source(name="host", path="host", languages=(Language.C,)),
     ),
 )
+LAID = "/srv/checkout/.secdl/runs/r/evidence/semgrep/c/devices/port.c"
 PLANNED = ["devices/port.c", "tools/appliance.py", "tools/broken.py", "tools/import_appliance.py"]
 
 
@@ -78,7 +81,7 @@ def test_a_rule_that_was_left_out_fails_the_run():
 
 @pytest.mark.parametrize("kind", ["Timeout", "OutOfMemory", ["StackOverflow", []], "Syntax error"])
 def test_a_file_that_some_rule_did_not_finish_is_unread(kind):
-    fault = {"level": "warn", "type": kind, "rule_id": "secdl.device.x", "message": "m", "path": "devices/port.c"}
+    fault = {"level": "warn", "type": kind, "rule_id": "secdl.device.x", "message": "m", "path": LAID}
     work = TOOL.work(altered(errors=[fault]), job())
     assert len(work.unread) == 1
     assert work.unread[0].startswith("devices/port.c: ")
@@ -86,13 +89,27 @@ def test_a_file_that_some_rule_did_not_finish_is_unread(kind):
 
 
 def test_lines_that_the_parser_stepped_over_are_counted_and_no_failure():
-    work = TOOL.work(REPORT, job())
+    position = {"line": 5}
+    span = {"start": position, "end": {"line": 6}}
+    fault = {"level": "warn", "type": ["PartialParsing", []], "message": "m", "path": LAID, "spans": [span]}
+    work = TOOL.work(altered(errors=[fault]), job())
     assert work.unread == ()
-    assert work.read == {"files": 4, "files_read_in_part": 1, "lines_not_parsed": 1}
+    assert work.read == {"files": 4, "files_read_in_part": 1, "lines_not_parsed": 2}
 
 
 def test_a_planned_file_that_was_not_scanned_is_unread():
     assert TOOL.work(REPORT, job(planned=[*PLANNED, "devices/gone.c"])).unread == ("devices/gone.c: not read",)
+
+
+def test_a_laid_copy_is_reported_under_the_name_of_its_source():
+    assert LAID in msgspec.json.decode(REPORT)["paths"]["scanned"]
+    assert {f.path for f in TOOL.parse(REPORT, job()) if "port.c" in f.path} == {"devices/port.c"}
+
+
+def test_a_name_that_leads_out_of_the_laid_folder_is_no_source_of_ours():
+    raw = REPORT.replace(b"/c/devices/port.c", b"/c/../../../../../../etc/passwd")
+    assert not any("passwd" in line for line in own(raw, job()))
+    assert TOOL.work(raw, job()).unread == ("devices/port.c: not read",)
 
 
 def test_planned_files_of_another_language_are_not_missed():
@@ -150,7 +167,7 @@ def test_packs_of_the_repository_run_beside_ours_and_are_inputs():
     words = TOOL.argv(mine)
     assert "--config=/srv/checkout/rules/own.yaml" in words
     assert f"--config={shipped(PACKS)}" in words
-    assert words[words.index("--") + 1 :] == ("devices", "tools", mine.canary)
+    assert words[words.index("--") + 1 :] == ("tools", f"{mine.folder}/c", mine.canary)
 
 
 def test_every_planted_defect_is_found_in_a_real_run_with_an_empty_home(checkout):
@@ -181,12 +198,21 @@ def test_a_broken_pack_of_the_repository_fails_the_run(checkout):
         TOOL.work(report, ran)
 
 
-def test_the_right_twins_give_no_finding(tmp_path):
+def test_the_right_twins_give_no_finding_and_the_wrong_ones_theirs_at_the_marked_lines(tmp_path):
+    """Also through the preparation that the sources of a checkout take and the canary does not."""
     shutil.copytree(HERE.parent.parent / "examples/devices", tmp_path / "devices")
-    names = sorted(f"devices/{path.name}" for path in tmp_path.glob("devices/*.c"))
+    shutil.copytree(canary_folder("semgrep/device"), tmp_path / "devices/wrong")
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("devices/**/*.c"))
     _, ran, report = run(TOOL, job(planned=names), tmp_path)
-    assert own(report, ran) == []
-    assert TOOL.work(report, ran).read["files"] == len(names) >= 4
+    found = own(report, ran)
+    assert [line for line in found if "devices/wrong/" not in line] == []
+    assert TOOL.work(report, ran).read["files"] == len(names) >= 8
+    hits = set(found)
+    for name in (name for name in names if "/wrong/" in name):
+        for number, line in enumerate((tmp_path / name).read_text().splitlines(), start=1):
+            if "canary: " in line:
+                rule = line.partition("canary: ")[2].split()[0]
+                assert {f"{rule} {name}:{number + below}" for below in (1, 2)} & hits, f"{name}:{number}: {rule}"
 
 
 def _rules() -> list[dict[str, object]]:
@@ -219,4 +245,9 @@ def test_every_rule_says_what_is_gained_and_what_to_do(rule):
 def test_rules_can_be_explained():
     described = {rule.id: rule for rule in TOOL.rules()}
     assert described["secdl.device.guest-divisor"].cwe == ("CWE-369",)
-    assert all(rule.gain and rule.fix for rule in described.values())
+    assert all(rule.gain and rule.fix and "$" not in rule.help for rule in described.values())
+
+
+def test_the_pages_of_the_rules_are_what_the_packs_say():
+    script = HERE.parent.parent / "scripts/rule_docs.py"
+    assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0

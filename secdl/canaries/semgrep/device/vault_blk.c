@@ -103,7 +103,7 @@ static uint8_t vault_serve(VaultBlk *s, VirtQueueElement *elem, const VaultHeade
     uint32_t operation = le32_to_cpu(head->operation);
 
     /* canary: secdl.device.assert-on-guest-state */
-    assert(s->label);
+    assert(elem->in_num);
     s->served[operation]++;
     return operation == VAULT_LABEL ? vault_set_label(s, elem) : vault_transfer(s, elem, head);
 }

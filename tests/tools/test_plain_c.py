@@ -1,0 +1,88 @@
+"""C without QEMU's macros: every line and column stays, and what is left balances."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secdl.tools._plain_c import plain
+
+
+def shape(text: str) -> list[int]:
+    return [len(line) for line in text.split("\n")]
+
+
+def flat(text: str) -> str:
+    return " ".join(plain(text).split())
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ("static int coroutine_fn f(void);", "static int f(void);"),
+        ('log("0x%" HWADDR_PRIx "!", a);', 'log("0x%" "x" "!", a);'),
+        ("    QTAILQ_FOREACH(dev, &bus->devs, next) {\n}", "while (dev = &bus->devs) { }"),
+        ("    QLIST_FOREACH_SAFE(a, HEAD(x), link, tmp) {\n}", "while (a = HEAD(x)) { }"),
+        ("    WITH_RCU_READ_LOCK_GUARD() {\n}", "if (1) { }"),
+        ("    CPU_FOREACH(cpu) {\n}", "if (1) { }"),
+        ("struct s { QTAILQ_ENTRY(Foo) next; };", "struct s { struct _q next; };"),
+        ("    g_autoptr(GError) err = NULL;", "GError * err = NULL;"),
+        ("    g_autofree char *p = NULL;", "char *p = NULL;"),
+        ("case 0 ... 7:\n    x();", "case 0 : x();"),
+        ("type_init(f)\n", ""),
+        ("OBJECT_DECLARE_SIMPLE_TYPE(A,\n                           B)\nint x;", "int x;"),
+        ("#define OPEN \\\n    {\nint x;", "int x;"),
+        ('#include "a.h"\nint x;', '#include "a.h" int x;'),
+        ("#if 0\nbroken {\n#endif\nint x;", "int x;"),
+        ("#ifdef A\nint a;\n#else\nint b;\n#endif\n", "int a; int b;"),
+        ("#ifdef A\nif (a) {\n#else\nif (b) {\n#endif\n}", "if (a) { }"),
+        ("#ifdef A\nif (a) {\n#ifdef B\nb();\n#endif\n#elif C\nif (c) {\n#endif\n}", "if (a) { b(); }"),
+        ('#ifdef A\nlog("{");\n#else\n/* } */ x();\n#endif', 'log("{"); /* } */ x();'),
+        ("/* text\n#if 0\n*/\nint x;\n/* #endif */", "/* text #if 0 */ int x; /* #endif */"),
+    ],
+)
+def test_what_a_parser_without_headers_trips_over_is_put_aside(source, left):
+    assert flat(source) == left
+    assert shape(plain(source)) == shape(source)
+
+
+def test_code_that_only_looks_like_a_macro_stays():
+    source = "int f(void)\n{\n    MIN(a, b);\n    x = FIELD(a) ? B : C;\n    return ABS(x);\n}\n"
+    assert plain(source) == source
+
+
+PIECES = [
+    "#if X\n",
+    "#else\n",
+    "#endif\n",
+    "#define A \\\n",
+    "{",
+    "}",
+    "/*",
+    "*/",
+    '"',
+    "'",
+    "\n",
+    "f(a, b)",
+    "\\",
+    " ",
+]
+PIECES += [
+    "QLIST_FOREACH(a, b, c) {",
+    "case 1 ... 2:",
+    "g_autoptr(X) y;",
+    "WITH_A_GUARD(x) {",
+    "glue(a, b)",
+    "type_init(x)\n",
+]
+PIECES += ["é", "\r\n", "\x0c"]
+pieces = st.sampled_from(PIECES)
+
+
+@given(st.lists(pieces, max_size=30).map("".join))
+def test_every_line_keeps_its_length_whatever_the_text(source):
+    assert shape(plain(source)) == shape(source)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_survived(source):
+    assert shape(plain(source)) == shape(source)
