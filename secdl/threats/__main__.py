@@ -12,7 +12,8 @@ from secdl import __version__
 from secdl.model.config import ThreatModel
 from secdl.model.errors import ConfigError, SecdlError
 from secdl.model.text import one_line
-from secdl.threats.engine import Programs, Subject, canary_subjects, run
+from secdl.threats.engine import Programs, run
+from secdl.threats.subject import Subject, canary_subjects
 
 
 def main(argv: list[str]) -> int:

@@ -1,80 +1,32 @@
 """One model evaluated: run in the sandbox, threats matched, answers looked up, findings written."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from secdl.model import sarif
 from secdl.model.codec import encode
-from secdl.model.config import ThreatModel
-from secdl.model.errors import ConfigError
 from secdl.model.evidence import Work
-from secdl.model.finding import Finding, Level, Location
+from secdl.model.finding import Finding
 from secdl.model.shipped import shipped
 from secdl.model.threat import (
-    AMBIGUOUS,
-    BROKEN,
     CROSSING,
     FORMAT,
     LIBRARY,
-    NO_FLOWS,
     RULES,
     TOOL_NAME,
-    UNCONTROLLED,
-    UNDISPOSED,
-    UNUSED,
-    Disposition,
     Element,
     Flow,
-    Instance,
     Threat,
     ThreatReport,
     Uncovered,
 )
-from secdl.model.tool import CANARY
-from secdl.threats import diagram, dump
-from secdl.threats.controls import Controls, load_controls
+from secdl.threats import dfd, dump, faults, sequence
+from secdl.threats.controls import load_controls
 from secdl.threats.dump import Model
 from secdl.threats.library import Library, generic_threats, hypervisor_threats, load_library
 from secdl.threats.sandbox import Interpreter, ModelBroken, interpreter, run_model
-
-_GAINS = {rule.id: rule for rule in RULES}
-_RESERVED = ("image:", "device:", "package:", "model:", "canary:", "outside:")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A model to evaluate: its file, the `folder` that it may import from (None: it stands alone), its controls, and
-    the names (`path`, `controls_path`) that findings show."""
-
-    name: str
-    model: Path
-    folder: Path | None
-    controls: Path
-    path: str
-    controls_path: str
-
-    @classmethod
-    def of(cls, entry: ThreatModel, root: Path) -> "Subject":
-        """The model that `entry` names in the checkout `root`. Raises `ConfigError` where it leads elsewhere."""
-        top = root.resolve()
-        for name in (entry.path, entry.controls):
-            if name.startswith(_RESERVED):
-                raise ConfigError(f"{name!r} begins like a place that is no file", hint="rename it")
-            if not (top / name).resolve().is_relative_to(top):
-                raise ConfigError(f"{name!r} leads out of the checkout", hint="name a path below secdl.toml's folder")
-        model = (top / entry.path).resolve()
-        if not model.is_file():
-            raise ConfigError("no such model", where=entry.path, hint="mend `path` in [[threatmodel]]")
-        return cls(
-            name=entry.name,
-            model=model,
-            folder=model.parent if model.parent != top else None,
-            controls=(top / entry.controls).resolve(),
-            path=entry.path,
-            controls_path=entry.controls,
-        )
+from secdl.threats.subject import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,22 +59,18 @@ def evaluate(subject: Subject, library: Library, programs: Programs, python: Int
         raw = run_model(subject.model, subject.folder, python, bwrap=programs.bwrap, timeout_s=programs.model_timeout_s)
         model = dump.read(raw)
     except ModelBroken as error:
-        line = error.line if isinstance(error, dump.BrokenAt) else None
-        finding = _finding(subject, BROKEN, Level.CRITICAL, f"The model {error}", line=line, context=BROKEN)
-        if line is not None:
-            finding = _finding(subject, BROKEN, Level.CRITICAL, f"The model raised: {error}", line=line, context=BROKEN)
-        return Evaluation(report=empty, findings=(finding,), model=None)
+        return Evaluation(report=empty, findings=(faults.broken(subject, error),), model=None)
     met = _met(library, model)
     instances = tuple(controls.answer(threat.id, at.name, at.kind, at.line) for threat, at in met)
     crossings = tuple(
         controls.answer(CROSSING, flow.name, flow.kind, flow.line) for flow in model.flows if flow.crosses
     )
     findings = (
-        *_ambiguous(subject, model, library),
-        *_undisposed(subject, met, instances),
-        *_uncontrolled(subject, model, crossings),
-        *_without_flows(subject, model),
-        *_unused(subject, controls),
+        *faults.ambiguous(subject, model, library),
+        *faults.undisposed(subject, met, instances),
+        *faults.uncontrolled(subject, model, crossings),
+        *faults.without_flows(subject, model),
+        *faults.unused(subject, controls),
     )
     report = ThreatReport(
         format=FORMAT,
@@ -172,24 +120,9 @@ def run(
         "threats.json": encode(report),
     }
     if real.model is not None:
-        files["dfd.svg"] = diagram.dfd(real.model, dot=programs.dot, timeout_s=programs.dot_timeout_s)
-        files["sequence.svg"] = diagram.sequence(real.model)
+        files["dfd.svg"] = dfd.draw(real.model, dot=programs.dot, timeout_s=programs.dot_timeout_s)
+        files["sequence.svg"] = sequence.draw(real.model)
     return files
-
-
-def canary_subjects(folder: Path) -> tuple[Subject, ...]:
-    """The planted models in `folder`: each `NAME.py` with its `NAME.toml`."""
-    return tuple(
-        Subject(
-            name="canary",
-            model=model,
-            folder=None,
-            controls=model.with_suffix(".toml"),
-            path=CANARY + model.name,
-            controls_path=CANARY + model.with_suffix(".toml").name,
-        )
-        for model in sorted(folder.glob("*.py"))
-    )
 
 
 def _met(library: Library, model: Model) -> list[tuple[Threat, Element | Flow]]:
@@ -198,77 +131,6 @@ def _met(library: Library, model: Model) -> list[tuple[Threat, Element | Flow]]:
     for threat, target in (*hypervisor_threats(library, model), *generic_threats(library, model)):
         pairs.setdefault((threat.id, target.name, isinstance(target, Flow)), (threat, target))
     return sorted(pairs.values(), key=lambda pair: (pair[0].source, pair[0].id, pair[1].name))
-
-
-def _finding(
-    subject: Subject,
-    rule: str,
-    level: Level,
-    message: str,
-    *,
-    line: int | None = None,
-    at: str = "",
-    context: str,
-    threat: Threat | None = None,
-    path: str = "",
-) -> Finding:
-    where = [Location(path=path or subject.path, line=line)]
-    if at:
-        where.append(Location(path=f"model:{subject.name}/{at}"))
-    known = _GAINS[rule]
-    return Finding(
-        tool=TOOL_NAME,
-        rule=rule,
-        level=level,
-        message=message,
-        locations=tuple(where),
-        context=context,
-        cwe=threat.cwe if threat else known.cwe,
-        gain=threat.gain if threat else known.gain,
-        fix=known.fix,
-    )
-
-
-def _undisposed(
-    subject: Subject, met: list[tuple[Threat, Element | Flow]], instances: tuple[Instance, ...]
-) -> Iterator[Finding]:
-    for (threat, target), instance in zip(met, instances, strict=True):
-        if instance.disposition is Disposition.NONE:
-            message = f"{threat.id} “{threat.title}” on “{target.name}” has no disposition. {threat.description}"
-            yield _finding(
-                subject,
-                UNDISPOSED,
-                threat.level,
-                message[:1500],
-                line=target.line,
-                at=target.name,
-                context=f"{threat.id} {target.name}",
-                threat=threat,
-            )
-
-
-def _uncontrolled(subject: Subject, model: Model, crossings: tuple[Instance, ...]) -> Iterator[Finding]:
-    boundary = {element.name: element.boundary or "outside" for element in model.elements}
-    open_ones = {item.target for item in crossings if item.disposition is Disposition.NONE}
-    for flow in model.flows:
-        if flow.crosses and flow.name in open_ones:
-            message = (
-                f"“{flow.name}” leads from “{flow.source}” ({boundary[flow.source]}) to “{flow.sink}” "
-                f"({boundary[flow.sink]}) and no control guards it."
-            )
-            yield _finding(
-                subject, UNCONTROLLED, Level.HIGH, message, line=flow.line, at=flow.name, context=f"flow {flow.name}"
-            )
-
-
-def _without_flows(subject: Subject, model: Model) -> Iterator[Finding]:
-    linked = {end for ends in model.ends for end in ends}
-    for n, element in enumerate(model.elements):
-        if n not in linked:
-            message = f"“{element.name}” has no data flow: nothing says how it is reached."
-            yield _finding(
-                subject, NO_FLOWS, Level.MEDIUM, message, line=element.line, at=element.name, context=element.name
-            )
 
 
 def _left_out(model: Model) -> Iterator[Uncovered]:
@@ -282,38 +144,3 @@ def _left_out(model: Model) -> Iterator[Uncovered]:
             what=f"{model.excluded} of pytm's findings",
             why="Assumptions in the model exclude them; no one answers them.",
         )
-
-
-def _ambiguous(subject: Subject, model: Model, library: Library) -> Iterator[Finding]:
-    for what, items in (("elements", model.elements), ("flows", model.flows), ("boundaries", model.boundaries)):
-        for name, count in sorted(Counter(item.name for item in items).items()):
-            if count > 1:
-                line = next((getattr(item, "line", None) for item in items if item.name == name), None)
-                message = f"{count} {what} are called “{name}”: an answer to one would answer them all."
-                yield _finding(subject, AMBIGUOUS, Level.HIGH, message, line=line, context=f"twice {what} {name}")
-    for on, things in (("element", model.elements), ("flow", model.flows)):
-        known = library.kinds(on)
-        for thing in things:
-            if thing.kind not in known:
-                kind = f"kind “{thing.kind}”, which the library does not know" if thing.kind else "no kind"
-                message = f"The {on} “{thing.name}” has {kind}: it meets all of pytm's threats and none of its own."
-                yield _finding(
-                    subject,
-                    AMBIGUOUS,
-                    Level.MEDIUM,
-                    message,
-                    line=thing.line,
-                    at=thing.name,
-                    context=f"kind {on} {thing.name}",
-                )
-
-
-def _unused(subject: Subject, controls: Controls) -> Iterator[Finding]:
-    for entry in controls.unused():
-        message = f"{entry.what} matches nothing in the model, or is used by no answer."
-        yield _finding(
-            subject, UNUSED, Level.LOW, message, line=entry.line, path=subject.controls_path, context=entry.what
-        )
-
-
-__all__ = ["Evaluation", "Programs", "Subject", "canary_subjects", "evaluate", "run"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from secdl.model import codec
-from secdl.model.errors import MalformedOutput, ToolFailed
+from secdl.model.errors import ToolFailed
 from secdl.model.text import one_line
 from secdl.threats import dumper
 
@@ -222,6 +222,3 @@ def _seccomp() -> bytes:
         (give, 0, 0, 0x00050001),
     ]
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
-
-
-__all__ = ["Interpreter", "MalformedOutput", "ModelBroken", "interpreter", "run_model"]

@@ -9,10 +9,11 @@ from secdl.model.errors import ConfigError
 from secdl.model.shipped import shipped
 from secdl.model.threat import LIBRARY
 from secdl.report.svg import safe_svg
-from secdl.threats import diagram
+from secdl.threats import dfd, sequence
 from secdl.threats.api import kinds, library_threats
-from secdl.threats.engine import Subject, evaluate
+from secdl.threats.engine import evaluate
 from secdl.threats.library import load_library
+from secdl.threats.subject import Subject
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_the_starter_promises_no_evidence_that_a_fresh_tree_does_not_have(starte
 
 
 def test_its_diagrams_survive_the_report_s_washing(starter, programs):
-    for drawn in (diagram.dfd(starter.model, dot=programs.dot), diagram.sequence(starter.model)):
+    for drawn in (dfd.draw(starter.model, dot=programs.dot), sequence.draw(starter.model)):
         washed = safe_svg(drawn, label="x", prefix="p")
         assert washed is not None
         assert "QEMU process" in washed

@@ -1,39 +1,21 @@
-"""Diagrams as SVG: a data-flow diagram laid out by graphviz, a sequence diagram of our own template.
-
-Graphviz sees numbers only and gives back positions; all text is drawn here, escaped, so the result is safe to inline.
-Readable on light and on dark, with its style and without.
-"""
+"""The data-flow diagram: laid out by graphviz, which sees numbers only, and drawn here."""
 
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
-from textwrap import wrap
 
 import msgspec
 
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput, ToolFailed
-from secdl.model.threat import Boundary, Element, Flow
-from secdl.threats.dump import Model, Step
+from secdl.model.threat import Boundary, Element
+from secdl.threats import drawing
+from secdl.threats.dump import Model
 
-_CHAR, _LINE, _WRAP = 7.0, 15.0, 20
-_MARGIN, _COLUMN = 100, 180
-_MOST_STEPS = 200
-# Attributes carry the colours of paper, for readers that take out styles; the style follows a reader's dark theme.
-_INK, _SOFT, _FILL, _EDGE, _TRUST = "#1c2733", "#4b5a68", "#f4f6f8", "#4b5a68", "#b3261e"
-_STYLE = (
-    ".tm{font:12px system-ui,sans-serif;max-width:100%;height:auto}"
-    "@media (prefers-color-scheme:dark){.tm text{fill:#e3e8ed}.tm text.soft{fill:#b3bfca}"
-    ".tm .node{fill:#1f2933;stroke:#e3e8ed}.tm .edge{stroke:#90a0ae}.tm .head{fill:#90a0ae}"
-    ".tm .trust,.tm .cross .edge{stroke:#ff8a80}.tm text.trust-name,.tm .cross .head{fill:#ff8a80}}"
-)
-_WORDS = f'fill="{_INK}"'
-_NODE = f'class="node" fill="{_FILL}" stroke="{_INK}"'
+_WRAP = 20
 _POINT = re.compile(r"(-?\d[\d.]*(?:e[+-]?\d+)?),(-?\d[\d.]*(?:e[+-]?\d+)?)")
 _TIP = re.compile(r"([es]),(-?\d[\d.]*(?:e[+-]?\d+)?),(-?\d[\d.]*(?:e[+-]?\d+)?)")
-_CROSSING = f'class="edge" fill="none" stroke="{_TRUST}"'
 _SHAPES = {"Actor": "actor", "ExternalEntity": "actor", "Datastore": "store"}
 
 
@@ -67,7 +49,7 @@ class _Layout(msgspec.Struct, frozen=True):
     edges: tuple[_Edge, ...] = ()
 
 
-def dfd(model: Model, *, dot: str, timeout_s: float = 60.0) -> bytes:
+def draw(model: Model, *, dot: str, timeout_s: float = 60.0) -> bytes:
     """The data-flow diagram of `model`: boundaries dashed, flows numbered, those that cross a boundary marked.
 
     Raises `ToolFailed` where graphviz does not answer.
@@ -75,14 +57,14 @@ def dfd(model: Model, *, dot: str, timeout_s: float = 60.0) -> bytes:
     layout = _layout(_dot(model), dot, timeout_s)
     if layout is None:
         size = f"{len(model.elements)} elements and {len(model.flows)} flows are too many to draw"
-        words = f'<text x="10" y="24" {_WORDS}>{size}</text>'
-        return _close([_head(600, 40, f"Data-flow diagram of {model.title}"), words])
+        words = f'<text x="10" y="24" {drawing.WORDS}>{size}</text>'
+        return drawing.close([drawing.head(600, 40, f"Data-flow diagram of {model.title}"), words])
     box = _numbers(layout.bb)
     if len(box) != 4:
         raise MalformedOutput("no bounding box", where="graphviz")
     width, height = box[2] - box[0], box[3] - box[1]
     places = {item.name: item for item in layout.objects}
-    parts = [_head(width, height, f"Data-flow diagram of {model.title}")]
+    parts = [drawing.head(width, height, f"Data-flow diagram of {model.title}")]
     for n, boundary in enumerate(model.boundaries):
         if (item := places.get(f"cluster_{n}")) is not None:
             parts.append(_cluster(boundary, item, height))
@@ -93,68 +75,7 @@ def dfd(model: Model, *, dot: str, timeout_s: float = 60.0) -> bytes:
     for n, element in enumerate(model.elements):
         if (item := places.get(f"n{n}")) is not None:
             parts.append(_node(element, item, height))
-    return _close(parts)
-
-
-def sequence(model: Model) -> bytes:
-    """The flows that carry an `order`, scenario by scenario; all flows as they were declared where none does."""
-    ordered = sorted((step for step in model.steps if step.order >= 0), key=lambda step: (step.order, step.flow))
-    steps = ordered or list(model.steps)
-    dropped, steps = max(0, len(steps) - _MOST_STEPS), steps[:_MOST_STEPS]
-    scenarios: dict[str, list[Step]] = {}
-    for step in steps:
-        scenarios.setdefault(step.scenario, []).append(step)
-    body: list[str] = []
-    y, width = 10.0, 2 * _MARGIN
-    for name, group in scenarios.items():
-        part, y, wide = _scenario(model, name, group, y)
-        body.append(part)
-        width = max(width, wide)
-    if dropped:
-        body.append(f'<text class="soft" fill="{_SOFT}" x="10" y="{y + 14:g}">and {dropped} more flows</text>')
-        y += 24
-    return _close([_head(width, y + 10, f"Sequence diagram of {model.title}"), *body])
-
-
-def _scenario(model: Model, name: str, steps: list[Step], y: float) -> tuple[str, float, int]:
-    parts: list[str] = []
-    if name:
-        parts.append(f'<text x="10" y="{y + 14:g}" font-weight="bold" {_WORDS}>{_text(name, 100)}</text>')
-        y += 24
-    here = list(dict.fromkeys(end for step in steps for end in model.ends[step.flow]))
-    column = {index: _MARGIN + _COLUMN * n for n, index in enumerate(here)}
-    top, end = y + 44, y + 44 + 34 * len(steps) + 12
-    for index in here:
-        x = column[index]
-        lines = _lines(model.elements[index].name, 18)[:2]
-        life = f'x1="{x}" y1="{top:g}" x2="{x}" y2="{end:g}" stroke-dasharray="2 4"'
-        parts.append(f'<line class="edge" stroke="{_EDGE}" {life}/>')
-        parts.append(f'<rect {_NODE} x="{x - 66}" y="{y:g}" width="132" height="40" rx="4"/>')
-        parts.append(_label(lines, x, y + 20))
-    for row, step in enumerate(steps):
-        source, sink = model.ends[step.flow]
-        parts.append(_arrow(model.flows[step.flow], column[source], column[sink], top + 34 * row + 28, step.response))
-    return "".join(parts), end + 18, 2 * _MARGIN + _COLUMN * max(0, len(here) - 1)
-
-
-def _arrow(flow: Flow, start: int, end: int, y: float, response: bool) -> str:
-    dashes = ' stroke-dasharray="5 3"' if response else ""
-    label = _text(f"{flow.number}. {flow.name}", 60)
-    if start == end:
-        line = f'<path {_line(flow)}{dashes} d="M{start},{y - 8:g} h26 v10 h-20"/>'
-        tip, middle, anchor = _tip(flow, start + 6, y + 2, -1), start + 32, "start"
-    else:
-        way = 1 if end > start else -1
-        line = f'<line {_line(flow)}{dashes} x1="{start}" y1="{y:g}" x2="{end - 6 * way}" y2="{y:g}"/>'
-        tip, middle, anchor = _tip(flow, end, y, way), (start + end) // 2, "middle"
-    kind = "cross" if flow.crosses else "same"
-    words = f'<text x="{middle}" y="{y - 6:g}" text-anchor="{anchor}" {_WORDS}>{label}</text>'
-    return f'<g class="{kind}"><title>{_text(_tooltip(flow), 300)}</title>{line}{tip}{words}</g>'
-
-
-def _tip(flow: Flow, x: float, y: float, way: int) -> str:
-    back = x - 8 * way
-    return f'<polygon {_head_paint(flow.crosses)} points="{x:g},{y:g} {back:g},{y - 4:g} {back:g},{y + 4:g}"/>'
+    return drawing.close(parts)
 
 
 def _dot(model: Model) -> str:
@@ -203,9 +124,9 @@ def _subgraph(
 
 def _nodes(model: Model, indexes: list[int]) -> Iterator[str]:
     for n in indexes:
-        lines = _lines(model.elements[n].name, _WRAP)
-        width = max(len(line) for line in lines) * _CHAR + 26
-        height = len(lines) * _LINE + 20
+        lines = drawing.lines(model.elements[n].name, _WRAP)
+        width = max(len(line) for line in lines) * drawing.CHAR + 26
+        height = len(lines) * drawing.LINE + 20
         yield f"n{n} [width={width / 72:.3f}, height={height / 72:.3f}];"
 
 
@@ -234,9 +155,9 @@ def _cluster(boundary: Boundary, item: _Object, height: float) -> str:
     left, low, right, high = _numbers(item.bb)
     top = height - high
     at = f'x="{left + 8:g}" y="{top + 16:g}"'
-    name = f'<text class="trust-name" fill="{_TRUST}" {at}>{_text(boundary.name, 60)}</text>'
+    name = f'<text class="trust-name" fill="{drawing.TRUST}" {at}>{drawing.text(boundary.name, 60)}</text>'
     box = f'x="{left:g}" y="{top:g}" width="{right - left:g}" height="{high - low:g}" rx="6"'
-    return f'<rect class="trust" fill="none" stroke="{_TRUST}" stroke-dasharray="5 4" {box}/>{name}'
+    return f'<rect class="trust" fill="none" stroke="{drawing.TRUST}" stroke-dasharray="5 4" {box}/>{name}'
 
 
 def _node(element: Element, item: _Object, height: float) -> str:
@@ -248,11 +169,11 @@ def _node(element: Element, item: _Object, height: float) -> str:
     shape = _SHAPES.get(element.cls, "process")
     if shape == "store":
         bar = f"M{left:.4g},{top:.4g} h{width:.4g} M{left:.4g},{top + tall:.4g} h{width:.4g}"
-        drawn = f'<rect {_NODE} {box} stroke-width="0"/><path {_NODE} d="{bar}"/>'
+        drawn = f'<rect {drawing.NODE} {box} stroke-width="0"/><path {drawing.NODE} d="{bar}"/>'
     else:
-        drawn = f'<rect {_NODE} {box} rx="{0 if shape == "actor" else 10}"/>'
-    tip = _text(f"{element.name} ({element.kind or element.cls}): {element.description}", 400)
-    return f"<g><title>{tip}</title>{drawn}{_label(_lines(element.name, _WRAP), x, y)}</g>"
+        drawn = f'<rect {drawing.NODE} {box} rx="{0 if shape == "actor" else 10}"/>'
+    tip = drawing.text(f"{element.name} ({element.kind or element.cls}): {element.description}", 400)
+    return f"<g><title>{tip}</title>{drawn}{drawing.label(drawing.lines(element.name, _WRAP), x, y)}</g>"
 
 
 def _drawn(link: _Link, model: Model, edge: _Edge, height: float) -> str:
@@ -268,19 +189,11 @@ def _drawn(link: _Link, model: Model, edge: _Edge, height: float) -> str:
     if place := _numbers(edge.lp):
         at = f'x="{place[0]:.1f}" y="{height - place[1] + 4:.1f}"'
         numbers = ", ".join(str(flow.number) for flow in flows)
-        label = f'<text class="soft" fill="{_SOFT}" text-anchor="middle" {at}>{numbers}</text>'
-    tip = _text("; ".join(_tooltip(flow) for flow in flows), 1000)
+        label = f'<text class="soft" fill="{drawing.SOFT}" text-anchor="middle" {at}>{numbers}</text>'
+    tip = drawing.text("; ".join(drawing.tooltip(flow) for flow in flows), 1000)
     kind = "cross" if crosses else "same"
-    line = f'<path {_line(flows[0]) if not crosses else _CROSSING} d="{path}"/>'
+    line = f'<path {drawing.line(flows[0]) if not crosses else drawing.CROSSING} d="{path}"/>'
     return f'<g class="{kind}"><title>{tip}</title>{line}{"".join(heads)}{label}</g>'
-
-
-def _line(flow: Flow) -> str:
-    return _CROSSING if flow.crosses else f'class="edge" fill="none" stroke="{_EDGE}"'
-
-
-def _head_paint(crosses: bool) -> str:
-    return f'class="head" fill="{_TRUST if crosses else _EDGE}"'
 
 
 def _head_of(base: tuple[float, float], tip: tuple[float, float], crosses: bool) -> str:
@@ -289,24 +202,7 @@ def _head_of(base: tuple[float, float], tip: tuple[float, float], crosses: bool)
     nx, ny = -dy / length * 4, dx / length * 4
     corners = (tip, (base[0] + nx, base[1] + ny), (base[0] - nx, base[1] - ny))
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
-    return f'<polygon {_head_paint(crosses)} points="{points}"/>'
-
-
-def _tooltip(flow: Flow) -> str:
-    carries = f"; carries {', '.join(flow.data)} ({flow.classification})" if flow.data else ""
-    return f"{flow.number}. {flow.name}: {flow.source} to {flow.sink}{carries}"
-
-
-def _label(lines: list[str], x: float, middle: float) -> str:
-    first = middle - (len(lines) - 1) * _LINE / 2 + 4
-    return "".join(
-        f'<text x="{x:.4g}" y="{first + n * _LINE:.4g}" text-anchor="middle" {_WORDS}>{escape(line)}</text>'
-        for n, line in enumerate(lines)
-    )
-
-
-def _lines(name: str, width: int) -> list[str]:
-    return wrap(name, width)[:4] or ["?"]
+    return f'<polygon {drawing.head_paint(crosses)} points="{points}"/>'
 
 
 def _numbers(text: str) -> list[float]:
@@ -314,19 +210,3 @@ def _numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")] if text else []
     except ValueError as error:
         raise MalformedOutput("a position that is none", where="graphviz") from error
-
-
-def _text(text: str, limit: int) -> str:
-    return escape(text if len(text) <= limit else text[: limit - 1] + "…")
-
-
-def _head(width: float, height: float, title: str) -> str:
-    # Font of the root as an attribute too: widths were reckoned for it.
-    size = f'font-size="12" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    name = _text(title, 200)
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="tm" role="img" {size}>'
-    return f"{svg}<title>{name}</title><style>{_STYLE}</style>"
-
-
-def _close(parts: list[str]) -> bytes:
-    return ("".join(parts) + "</svg>\n").encode("utf-8", "replace")
