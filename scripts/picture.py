@@ -1,4 +1,4 @@
-"""Writes docs/report.png: the first screen of a run's report at 1440 pixels. Usage: picture.py [RUN], else the latest."""
+"""Writes docs/report.png: the first screen of a report at 1440 pixels. Usage: picture.py [RUN], else the latest."""
 
 import shutil
 import subprocess

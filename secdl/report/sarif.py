@@ -73,7 +73,7 @@ def _run(seen: View, tool: str, ran: list[Ran], findings: list[Finding], most: i
         one_line(next((r.evidence.version for r in ran if r.evidence.version), ""), limit=60),
         listed,
         rules=_rules(listed, described),
-        automationDetails={"id": f"secdl/{seen.record.plan.profile}/{tool}/{seen.record.plan.run}"},
+        automationDetails={"id": _category(seen, one_line(tool), ran)},
         invocations=invocations,
         columnKind="unicodeCodePoints",
         properties={
@@ -91,6 +91,17 @@ def _run(seen: View, tool: str, ran: list[Ran], findings: list[Finding], most: i
     return run
 
 
+def _category(seen: View, tool: str, ran: list[Ran]) -> str:
+    """GitHub takes all but the last part for the category, and closes every alert of it that a new file does not hold.
+
+    So what was not measured whole goes under a category of its own.
+    """
+    plan = seen.record.plan
+    lost = any(not run.valid and not run.skipped for run in ran) or not ran
+    whole = not (plan.left_out or plan.scope or plan.imports or lost)
+    return f"secdl/{one_line(seen.verdict.profile)}{'' if whole else '-partial'}/{tool}/{one_line(plan.run)}"
+
+
 def _rest(seen: View, over: list[str], found: dict[str, list[Finding]]) -> dict[str, Any]:
     lost = sum(len(found[tool]) for tool in over)
     notes = [
@@ -105,7 +116,7 @@ def _rest(seen: View, over: list[str], found: dict[str, list[Finding]]) -> dict[
         "secdl",
         seen.record.plan.secdl,
         (),
-        automationDetails={"id": f"secdl/{seen.record.plan.profile}/rest/{seen.record.plan.run}"},
+        automationDetails={"id": _category(seen, "rest", [])},
         invocations=[{"executionSuccessful": True, "toolExecutionNotifications": notes}],
         properties={"secdl/omitted": lost},
     )

@@ -99,6 +99,13 @@ def test_jobs_of_one_tool_are_invocations_of_one_run() -> None:
     assert [i["executionSuccessful"] for i in runs(record)["fuzz"]["invocations"]] == [True, False]
 
 
+def test_what_was_not_measured_whole_has_a_category_of_its_own() -> None:
+    assert runs(records.partial())["bandit"]["automationDetails"]["id"].startswith("secdl/dev/bandit/")
+    assert runs(records.partial())["trivy"]["automationDetails"]["id"].startswith("secdl/dev-partial/trivy/")
+    for run in runs(records.incomplete()).values():
+        assert run["automationDetails"]["id"].startswith("secdl/merge-partial/")
+
+
 def test_waivers_are_external_suppressions_with_approver_and_expiry() -> None:
     waived = [r for r in runs(records.failing())["image-hardening"]["results"] if "suppressions" in r]
     assert waived[0]["suppressions"] == [
