@@ -14,8 +14,8 @@ from secdl.model.errors import SecdlError, ToolFailed
 
 def main(argv: list[str]) -> int:
     """Runs the engine as `argv` says; gives the exit status."""
-    signal.signal(signal.SIGTERM, _end)
     order, out = _order(argv)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         coverage = engine.run(order, out=out.parent)
         if not coverage.operations:
@@ -26,6 +26,8 @@ def main(argv: list[str]) -> int:
     except SecdlError as error:
         sys.stderr.write(f"fuzz: {error}\n")
         return error.exit_status
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 

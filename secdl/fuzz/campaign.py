@@ -25,6 +25,7 @@ from secdl.model.finding import Level
 SESSION = 20_000
 # A device that stops after every few operations is found out soon; more of the same teaches nothing.
 MOST_STOPS = 40
+SHORT_LIFE = 2_000
 _TRIAGED_A_KIND = 2
 _HANG_REPLAYS = 24
 _HANG_ATTEMPTS = 2
@@ -37,7 +38,7 @@ _MINIMISE_S = 10.0
 class DevicePlan:
     """What to do with one device. `machine` is the target without it; `deadline` a moment of the monotonic
     clock, and only a watchdog; `replays` bounds the minimising of one stop, `most_stops` the
-    stops it takes to call it a day."""
+    stops it takes to call it a day where a process lives less than `lifetime` operations."""
 
     device: str
     machine: Target
@@ -51,6 +52,7 @@ class DevicePlan:
     attempts: int = reproducer.ATTEMPTS
     replays: int = REPLAYS
     most_stops: int = MOST_STOPS
+    lifetime: int = SHORT_LIFE
 
     @property
     def target(self) -> Target:
@@ -86,12 +88,14 @@ class CrashFound(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeviceResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to one device. `operations` were answered with OK, of `planned`; `fault` says in one line why it
-    was not done whole, and is empty where it was."""
+    was not done whole; `cut_short` why that was enough all the same. `registers_live` answered a probe, and
+    `registers_touched` of them were used; `offsets_touched` counts every distinct place in its windows."""
 
     device: str
     about: str = ""
     started: bool = False
     fault: str = ""
+    cut_short: str = ""
     planned: int = 0
     operations: int = 0
     refused: int = 0
@@ -103,6 +107,7 @@ class DeviceResult(msgspec.Struct, frozen=True, kw_only=True):
     operations_per_s: float = 0.0
     registers_live: int = 0
     registers_touched: int = 0
+    offsets_touched: int = 0
     stream_sha256: str = ""
     pci: tuple[str, ...] = ()
     bars: tuple[BarSeen, ...] = ()
@@ -142,6 +147,7 @@ def fuzz_device(plan: DevicePlan, *, folder: Path, out: Path) -> DeviceResult:
         empty,
         started=True,
         fault=fault,
+        cut_short=campaign.cut_short,
         operations=campaign.operations,
         refused=campaign.refused,
         probe_operations=campaign.probed,
@@ -150,7 +156,10 @@ def fuzz_device(plan: DevicePlan, *, folder: Path, out: Path) -> DeviceResult:
         seconds=round(seconds, 3),
         operations_per_s=round(campaign.operations / max(seconds, 1e-3), 1),
         registers_live=sum(len(region.live) for region in layout.regions),
-        registers_touched=len(campaign.generator.touched),
+        registers_touched=sum(
+            (region.name, offset) in campaign.generator.touched for region in layout.regions for offset in region.live
+        ),
+        offsets_touched=len(campaign.generator.touched),
         stream_sha256=campaign.stream.hexdigest(),
         pci=tuple(f"{function.address} {function.id}" for function in layout.functions),
         bars=tuple(bars),
@@ -166,6 +175,7 @@ class _Campaign:
         self.plan, self.folder = plan, folder
         self.operations = self.refused = self.probed = self.sessions = 0
         self.stream = sha256()
+        self.cut_short = ""
         self.stops: Counter[tuple[str, ...]] = Counter()
         self.incidents: list[_Incident] = []
         self.layout = self._look()
@@ -174,7 +184,9 @@ class _Campaign:
     def run(self) -> str:
         """Sends the planned operations; gives the fault that ended it early, or nothing."""
         while (left := self.plan.operations - self.operations - self.refused) > 0:
-            if self.stops.total() >= self.plan.most_stops:
+            stops = self.stops.total()
+            if stops >= self.plan.most_stops and self.operations < stops * self.plan.lifetime:
+                self.cut_short = f"stopped {stops} times in {self.operations:,} operations"
                 return ""
             if time.monotonic() > self.plan.deadline:
                 return f"{self.operations:,} of {self.plan.operations:,} operations before the deadline"

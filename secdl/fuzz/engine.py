@@ -46,7 +46,8 @@ class Order:
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """`coverage.json`: what was fuzzed, and of how much. `reachable` counts the binary's device types by bus."""
+    """`coverage.json`: what was fuzzed, and of how much. `reachable` counts the binary's device types on PCI
+    and on any other bus that a fuzzed device sits on."""
 
     schema: int = 1
     name: str
@@ -68,9 +69,9 @@ def run(order: Order, *, out: Path) -> Coverage:
     models = load_models()
     deadline = time.monotonic() + order.deadline_s
     binary = surface.identify(order.binary)
-    reachable: dict[str, int] = {}
-    for device in surface.list_devices(order.binary, models=models):
-        reachable[device.reach] = reachable.get(device.reach, 0) + 1
+    types = surface.list_devices(order.binary, models=models)
+    buses = {"pci"} | {device.reach for device in types if device.name in order.devices}
+    reachable = {bus: sum(device.reach == bus for device in types) for bus in sorted(buses)}
     plans = [_plan(order, device, models, binary, deadline) for device in dict.fromkeys(order.devices)]
     planted = [_canary(order, bug, deadline) for bug in order.canaries]
     with _private_folder() as folder:
@@ -111,7 +112,7 @@ def _canary(order: Order, bug: str, deadline: float) -> DevicePlan:
     program = Path(__file__).with_name("canary.py")
     return DevicePlan(
         device=f"canary-{bug}",
-        machine=Target(argv=(str(python), "-I", str(program))),
+        machine=Target(argv=(str(python), "-I", "-S", str(program))),
         model=DeviceModel(about=f"planted bug: {bug}", argv=("--device", bug)),
         operations=CANARY_OPERATIONS,
         seed=order.seed,
@@ -120,7 +121,8 @@ def _canary(order: Order, bug: str, deadline: float) -> DevicePlan:
         watchdog_s=0.5,
         attempts=1,
         most_stops=1,
-        replays=14 if bug == "hang" else 40,
+        lifetime=CANARY_OPERATIONS,
+        replays=4 if bug == "hang" else 16,
     )
 
 
@@ -171,8 +173,8 @@ def _result(folder: Path, number: int) -> DeviceResult:
 def _summary(result: DeviceResult) -> str:
     if result.fault:
         return f"{result.device}: {result.fault}"
-    crashes = f"{len(result.crashes)} crash states" if result.crashes else "no stop"
-    return f"{result.device}: {result.operations:,} operations in {result.seconds:.1f} s, {crashes}"
+    stops = f"{result.stops} stops, {len(result.crashes)} crash states" if result.stops else "no stop"
+    return f"{result.device}: {result.operations:,} operations in {result.seconds:.1f} s, {stops}"
 
 
 def _say(text: str) -> None:

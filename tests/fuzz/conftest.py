@@ -25,7 +25,7 @@ def planted() -> Callable[[str], Target]:
     """The canary with a bug, or without a device."""
 
     def target(bug: str) -> Target:
-        program = (sys.executable, "-I", str(Path(canary.__file__)))
+        program = (sys.executable, "-I", "-S", str(Path(canary.__file__)))
         return Target(argv=(*program, "--device", bug) if bug else program)
 
     return target
@@ -37,7 +37,7 @@ def program(tmp_path: Path) -> Callable[[str], Path]:
 
     def write(body: str) -> Path:
         path = tmp_path / "program"
-        path.write_text(f"#!{sys.executable} -I\n{body}\n")
+        path.write_text(f"#!{sys.executable} -IS\n{body}\n")
         path.chmod(0o755)
         return path
 
