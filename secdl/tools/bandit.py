@@ -12,7 +12,8 @@ from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level
 from secdl.model.scope import cover, excluded
 from secdl.model.shipped import shipped
-from secdl.model.tool import CANARY, Canary, Job, Stage, Subject, Tool
+from secdl.model.tool import CANARY, Canary, Job, Rule, Stage, Subject, Tool
+from secdl.tools._bandit_rules import RULES
 
 _LEVEL = {"HIGH": Level.HIGH, "MEDIUM": Level.MEDIUM, "LOW": Level.LOW}
 _NUMBERED = re.compile(r"^(\d+) ?(.*)$")
@@ -104,6 +105,7 @@ def parse(raw: bytes, job: Job) -> Iterator[Finding]:
     for result in _report(raw, job).results:
         if excluded(job.path(result.filename), job.settings.get("exclude", ())):
             continue
+        about = RULES.get(result.test_id)
         yield job.finding(
             rule=result.test_id,
             level=_LEVEL.get(result.issue_severity, Level.UNKNOWN),
@@ -114,6 +116,8 @@ def parse(raw: bytes, job: Job) -> Iterator[Finding]:
             word=f"{result.issue_severity}, confidence {result.issue_confidence}",
             snippet=_snippet(result),
             cwe=(f"CWE-{result.issue_cwe.id}",) if result.issue_cwe.id else (),
+            gain=about.gain if about else "",
+            fix=about.fix if about else "",
         )
 
 
@@ -138,6 +142,11 @@ def work(raw: bytes, job: Job) -> Work:
         },
         unread=tuple(f"{path}: {reason}" for path, reason in sorted(unread.items()) if not excluded(path, hidden)),
     )
+
+
+def rules() -> tuple[Rule, ...]:
+    """What `secdl explain` can say of bandit's tests."""
+    return tuple(RULES.values())
 
 
 def _report(raw: bytes, job: Job) -> Report:
@@ -172,6 +181,7 @@ TOOL = Tool(
     # bandit exits 1 when it has findings, so 1 is a completed run.
     completed=frozenset({0, 1}),
     canary=Canary(folder="bandit"),
+    rules=rules,
     narrows=True,
     weight_s=4.0,
     settings=Settings,

@@ -86,6 +86,13 @@ def test_the_snippet_is_the_line_itself():
     assert found["B602", "tools/import_appliance.py"] == ('    subprocess.run(f"virsh define {name}.xml", shell=True)')
 
 
+def test_every_planted_test_says_what_is_gained_and_what_to_do():
+    described = {rule.id: rule for rule in TOOL.rules()}
+    assert set(planted("bandit")) <= set(described)
+    assert all(rule.title and rule.gain and rule.fix for rule in described.values())
+    assert all(finding.gain and finding.fix for finding in TOOL.parse(REPORT, job()))
+
+
 def test_an_unknown_severity_is_unknown_and_not_harmless():
     raw = REPORT.replace(b'"issue_severity": "HIGH"', b'"issue_severity": "GRAVE"')
     assert Level.UNKNOWN in {finding.level for finding in TOOL.parse(raw, job())}
