@@ -27,7 +27,7 @@ def tests(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Ruff's rules and format, and the layers of the package."""
     python = _python(session)
-    paths = ["secdl", "tests", "noxfile.py"]
+    paths = ["secdl", "tests", "scripts", "bench", "noxfile.py"]
     finish(session, [python, "-m", "ruff", "check", *paths])
     finish(session, [python, "-m", "ruff", "format", "--check", *paths])
     finish(session, [str(Path(python).with_name("lint-imports"))])

@@ -18,6 +18,7 @@ _DOCUMENTS = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").rglob("*.md"
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s#]+)[^)]*\)")
 _SESSION = re.compile(r"nox -s ([a-z ]+?)(?= --|`| {2,}|#|$|,|\n)", re.MULTILINE)
 _FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`")
 _INLINE = re.compile(r"`(secdl [a-z][^`\n]*)`")
 _LINE = re.compile(r"^\s*\$? ?(secdl [a-z][^\n#·]*)", re.MULTILINE)
 _USAGE = _ROOT / "docs/usage.md"
@@ -45,7 +46,8 @@ def _shown(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.relative_to(_ROOT).as_posix())
 def test_every_link_to_a_file_leads_to_one(path):
-    for target in _LINK.findall(path.read_text("utf-8")):
+    prose = _CODE.sub("", _FENCED.sub("", path.read_text("utf-8")))
+    for target in _LINK.findall(prose):
         if "://" not in target and not target.startswith("mailto:"):
             assert (path.parent / target).exists(), target
 
