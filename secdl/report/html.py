@@ -1,7 +1,6 @@
 """A judged run as one HTML file for the person who signs the release."""
 
 import base64
-import re
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +27,6 @@ DRAWINGS = {"dfd.svg": "Data flows", "sequence.svg": "Sequence"}
 LONGEST = 1000
 """Characters of one text that the page shows; browsers take seconds to break a word of thousands."""
 
-_HEX = re.compile(r"\b[0-9a-f]{20,}\b")
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _WORDS = (
     words.action,
@@ -42,6 +40,7 @@ _WORDS = (
     words.number,
     words.owner,
     words.share,
+    words.short,
     words.size,
     words.some,
     words.where,
@@ -81,7 +80,6 @@ def _context(seen: View) -> dict[str, object]:
         "max_gaps": GAPS,
         "max_accepted": ACCEPTED,
         "effect": view.effect,
-        "short": short,
         "jobs": detail.job_rows(seen),
         "findings": findings,
         "unlisted": len(seen.present) - len(findings),
@@ -113,11 +111,6 @@ def _time_chart(seen: View) -> str | None:
     ran = sorted((run for run in seen.ran if not run.skipped), key=lambda run: -run.evidence.duration_s)
     rows = [(run.evidence.job, run.evidence.duration_s) for run in ran[:12]]
     return charts.bars(rows, label="Wall time by job", unit="seconds", prefix="c2-")
-
-
-def short(digest: str) -> str:
-    """`digest` with long hexadecimal numbers cut to twelve digits: enough for the eye; the whole stands below."""
-    return _HEX.sub(lambda run: run[0][:12] + "…", digest)
 
 
 def _markup(svg: str | None) -> Markup | None:

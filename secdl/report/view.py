@@ -308,18 +308,27 @@ def _since(record: Record) -> list[Row]:
     verdict, counts = record.verdict, record.verdict.counts
     if not verdict.baseline:
         return []
-    rows = [Row(what="New", figure=number(counts.new)), Row(what="Unchanged", figure=number(counts.unchanged))]
+    rows = [Row(what="New", figure=number(counts.new), why=f"beside {number(counts.unchanged)} unchanged")]
     causes = by_cause(record)
     fixed = sum(count for cause, count in causes if cause == AbsentCause.FIXED.value)
     rows.append(Row(what="Fixed", figure=number(fixed), why=AbsentCause.FIXED.value if fixed else ""))
     others = [(cause, count) for cause, count in causes if cause != AbsentCause.FIXED.value]
     if others:
-        why = words.listed([f"{number(count)} {cause}" for cause, count in others])
+        why = words.listed([f"{cause} ({number(count)})" for cause, count in others])
         rows.append(Row(what="Absent, not fixed", figure=number(sum(count for _, count in others)), why=why))
+    return rows + _changes(verdict)
+
+
+def _changes(verdict: Verdict) -> list[Row]:
+    """What else changed, things that changed alike on one line."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
     for change in verdict.changes:
-        rows.append(
-            Row(what=f"{change.what} {change.name}", figure=f"{change.before or 'none'} → {change.after or 'none'}")
-        )
+        groups.setdefault((change.what, change.before, change.after), []).append(change.name)
+    rows = []
+    for (what, before, after), names in groups.items():
+        plural = what if len(names) == 1 else what + "s"
+        told = "" if names == [what] else " " + words.listed(names)
+        rows.append(Row(what=plural + told, figure=f"{words.short(before) or 'none'} → {words.short(after) or 'none'}"))
     return rows
 
 

@@ -1,11 +1,13 @@
 """How reports say numbers, dates and levels: one wording for every format."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from math import ceil
 
 from secdl.model.finding import LEVELS, Finding
 
+_HEX = re.compile(r"\b[0-9a-f]{20,}\b")
 _ORDER = {level.value: position for position, level in enumerate(LEVELS)}
 
 
@@ -23,6 +25,11 @@ def some(value: int, noun: str, plural: str = "") -> str:
 def share(part: int, whole: int, noun: str) -> str:
     """`1 of 1 findings`, `0 of 9 jobs`: always with its denominator."""
     return f"{number(part)} of {number(whole)} {noun}s"
+
+
+def short(digest: str) -> str:
+    """`digest` with long hexadecimal numbers cut to twelve digits: enough for the eye."""
+    return _HEX.sub(lambda run: run[0][:12] + "…", digest)
 
 
 def listed(parts: tuple[str, ...] | list[str], *, last: str = "and") -> str:

@@ -143,8 +143,9 @@ def test_evidence_that_the_gate_knows_and_the_folder_lost_is_shown_as_missing() 
 def test_since_the_baseline_says_fixed_only_of_changed_code() -> None:
     said = part(page(records.failing()), "since")
     assert "Fixed 1 code changed" in said
-    assert "Absent, not fixed 2 1 not scanned and 1 rule or tool changed" in said
-    assert "tool semgrep 1.184.0 → 1.185.0" in said
+    assert "Absent, not fixed 2 not scanned (1) and rule or tool changed (1)" in said
+    assert "tools fuzz and semgrep 1.184.0 → 1.185.0" in said
+    assert "policy 777777777777… → 9a9a9a9a9a9a…" in said
     assert "No baseline was given" in part(page(records.passing()), "since")
 
 
