@@ -61,7 +61,7 @@ def goldens(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def picture(session: nox.Session) -> None:
-    """Writes docs/report.png, README's picture, from the newest run's report; needs Chromium."""
+    """Writes docs/report.png, README's picture, from the newest run's report; needs Chromium and Node.js."""
     finish(session, [_python(session), "scripts/picture.py", *session.posargs])
 
 

@@ -1,5 +1,9 @@
-"""Writes docs/report.png: the first screen of a report at 1440 pixels. Usage: picture.py [RUN], else the latest."""
+"""Writes docs/report.png: the first screen of a report at 1440 pixels. Usage: picture.py [RUN], else the latest.
 
+Needs Chromium, Node.js and `npm ci` in tests/node.
+"""
+
+import json
 import shutil
 import subprocess
 import sys
@@ -11,24 +15,23 @@ from secdl.report import FORMATS
 from secdl.run.store import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
+DRIVER = ROOT / "tests/node/drive.mjs"
 PICTURE = ROOT / "docs/report.png"
 MOST_BYTES = 400_000
-# Root has no sandbox to start, and a browser that asks for nothing by itself needs no network.
-OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the picture is written, 2 without Chromium or where it is too large."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        print("picture: install the Debian package chromium", file=sys.stderr)  # noqa: T201
+    """0 when the picture is written, 2 without a browser and its driver, or where it is too large."""
+    chromium, node = shutil.which("chromium"), shutil.which("node")
+    if chromium is None or node is None or not (DRIVER.parent / "node_modules").is_dir():
+        print("picture: needs the packages chromium and nodejs, and `npm ci` in tests/node", file=sys.stderr)  # noqa: T201
         return 2
     record = read_record(RunFolder.find(ROOT / ".secdl/runs", arguments[0] if arguments else "latest"))
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "report.html"
+        page, pages = Path(folder) / "report.html", Path(folder) / "pages.json"
         page.write_bytes(FORMATS["html"](record))
-        size = ("--window-size=1440,900", "--hide-scrollbars", f"--user-data-dir={folder}/profile")
-        subprocess.run([chromium, *OPTIONS, *size, f"--screenshot={PICTURE}", page.as_uri()], check=True, timeout=120)
+        pages.write_text(json.dumps([{"name": "r", "path": str(page), "looks": [], "screenshot": str(PICTURE)}]))
+        subprocess.run([node, DRIVER, chromium, pages], check=True, timeout=120, stdout=subprocess.DEVNULL)
     if PICTURE.stat().st_size > MOST_BYTES:
         print(f"picture: {PICTURE} is over {MOST_BYTES} bytes", file=sys.stderr)  # noqa: T201
         return 2
