@@ -176,4 +176,4 @@ def test_this_repository_offers_the_sessions_it_speaks_of():
     said = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout
     listed = {line.split()[1] for line in said.splitlines() if line.startswith(("- ", "* "))}
     stages = {"secure", "sast", "deps", "images", "threatmodel", "fuzz", "gate"}
-    assert listed == stages | {"tests", "lint", "type", "docs", "bench", "goldens", "locks"}
+    assert listed >= stages | {"tests", "lint", "type", "docs", "bench", "goldens", "locks"}
