@@ -131,9 +131,7 @@ def fake(
     if edit is not None:
         source = path.with_suffix(".recorded")
         shutil.copytree(recorded.folder, source)
-        changed = edit(recorded.output.read_bytes())
-        assert changed != recorded.output.read_bytes(), f"the case {case!r} changes nothing in the report"
-        (source / recorded.tool.output).write_bytes(changed)
+        (source / recorded.tool.output).write_bytes(edit(recorded.output.read_bytes()))
     python = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin") or shutil.which("python3")
     path.write_text(
         REPLAY.format(

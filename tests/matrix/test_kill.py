@@ -1,4 +1,4 @@
-"""`kill -9` at a hundred moments of a run: no folder reads as a verdict that it did not reach, and the next run works."""
+"""`kill -9` at a hundred moments of a run: no folder reads as a verdict it did not reach, and the next run works."""
 
 import json
 import os
