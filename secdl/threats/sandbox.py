@@ -143,12 +143,13 @@ def _argv(
     argv = [bwrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
     argv += ["--cap-drop", "ALL", "--hostname", "model", "--setenv", "HOME", "/nowhere", "--setenv", "LANG", "C.UTF-8"]
     argv += _system()
+    # Before the binds: a Python below /tmp must not vanish under it.
+    argv += ["--proc", "/proc", "--dev", "/dev", "--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - its own  # nosec B108
     if not Path(python.prefix).is_relative_to("/usr"):
         argv += ["--ro-bind", python.prefix, python.prefix]
     seen = (str(folder), "/model") if folder is not None else (str(model), f"/model/{model.name}")
     argv += ["--ro-bind", python.packages, "/packages", "--ro-bind", *seen]
     argv += ["--ro-bind", str(Path(dumper.__file__).resolve()), "/dumper.py"]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - its own  # nosec B108
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/model", "--seccomp", str(seccomp_fd)]
     # -S: site-packages beside the interpreter are nobody's business; -I: nor is the environment.
     start = [python.executable, "-I", "-S", "-B", "/dumper.py", f"/model/{model.name}", "/packages", str(dump_fd)]

@@ -2,6 +2,7 @@
 
 import ast
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,9 @@ def test_the_filter_refuses_the_calls_it_names():
     program = sandbox._seccomp()
     assert len(program) % 8 == 0
     assert len(program) // 8 == 7 + len(sandbox._REFUSED)
+
+
+def test_a_python_that_lives_below_tmp_is_seen(programs, pytm, model_file):
+    model = model_file(GOOD)
+    argv = sandbox._argv(model, None, replace(pytm, prefix="/tmp/python"), bwrap="/bwrap", dump_fd=3, seccomp_fd=4)
+    assert argv.index("/tmp") < argv.index("/tmp/python")
