@@ -14,8 +14,9 @@ from secdl.model.image import ImageRecord
 from secdl.model.record import Excerpt, Record
 from secdl.model.tool import CANARY_PACKAGE
 from secdl.report import words
+from secdl.report.rows import Ran
 from secdl.report.svg import safe_svg
-from secdl.report.view import Ran, View
+from secdl.report.view import View
 
 LISTED = 2000
 """Findings that the page lists, worst first; the counts are of all."""

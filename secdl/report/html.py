@@ -12,7 +12,7 @@ from secdl.model.finding import LEVELS
 from secdl.model.record import Record
 from secdl.model.text import clean
 from secdl.model.verdict import ReasonKind
-from secdl.report import charts, detail, engines, view, words
+from secdl.report import charts, detail, engines, rows, view, words
 from secdl.report.view import View
 
 BLOCKERS = 7
@@ -84,7 +84,7 @@ def _context(seen: View) -> dict[str, object]:
         "findings": findings,
         "unlisted": len(seen.present) - len(findings),
         "absent": seen.absent[: detail.ABSENT_LISTED],
-        "causes": view.by_cause(record),
+        "causes": rows.by_cause(record),
         "remarks": tuple(
             r
             for r in seen.verdict.reasons
@@ -103,14 +103,14 @@ def _context(seen: View) -> dict[str, object]:
 
 def _level_chart(seen: View) -> str | None:
     counts = seen.verdict.counts.by_level
-    rows = [(level.value, float(counts.get(level.value, 0))) for level in LEVELS]
-    return charts.bars(rows, label="Findings by level", unit="findings", prefix="c1-")
+    bars = [(level.value, float(counts.get(level.value, 0))) for level in LEVELS]
+    return charts.bars(bars, label="Findings by level", unit="findings", prefix="c1-")
 
 
 def _time_chart(seen: View) -> str | None:
     ran = sorted((run for run in seen.ran if not run.skipped), key=lambda run: -run.evidence.duration_s)
-    rows = [(run.evidence.job, run.evidence.duration_s) for run in ran[:12]]
-    return charts.bars(rows, label="Wall time by job", unit="seconds", prefix="c2-")
+    bars = [(run.evidence.job, run.evidence.duration_s) for run in ran[:12]]
+    return charts.bars(bars, label="Wall time by job", unit="seconds", prefix="c2-")
 
 
 def _markup(svg: str | None) -> Markup | None:

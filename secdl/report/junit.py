@@ -8,7 +8,8 @@ from secdl.model.record import Record
 from secdl.model.text import clean, one_line
 from secdl.model.verdict import Word
 from secdl.report import words
-from secdl.report.view import Ran, View, effect, view
+from secdl.report.rows import Ran
+from secdl.report.view import View, effect, view
 
 LISTED = 2000
 """Blocking findings that get a test case of their own; the rest share one that says how many they are."""

@@ -8,7 +8,8 @@ from secdl.model.record import Record
 from secdl.model.text import clean, one_line
 from secdl.model.verdict import Reason
 from secdl.report import words
-from secdl.report.view import Accepted, Row, View, effect, view
+from secdl.report.rows import Accepted, Row
+from secdl.report.view import View, effect, view
 
 MAX_BYTES = 60_000
 """GitHub refuses a comment of 65,536 characters and more."""

@@ -15,7 +15,8 @@ from secdl.model.sarif import SCHEMA, run_of
 from secdl.model.text import clean, one_line
 from secdl.model.tool import Rule
 from secdl.report import words
-from secdl.report.view import Ran, View, view
+from secdl.report.rows import Ran
+from secdl.report.view import View, view
 
 # What GitHub code scanning takes: https://docs.github.com/code-security (SARIF support, limits).
 RESULTS_PER_RUN = 25_000

@@ -45,8 +45,10 @@ async function look(browser, page, options) {
     violations = await tab.evaluate(async () => (await window.axe.run()).violations.map(
       (v) => ({ id: v.id, help: v.help, nodes: v.nodes.slice(0, 4).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message || "")) })));
   }
+  await tab.emulateMedia({ media: "print" });
+  const printedBand = await tab.locator(".band").isVisible();
   await context.close();
-  return { ...options, ...met, ...seen, violations };
+  return { ...options, ...met, ...seen, violations, printedBand };
 }
 
 async function use(browser, page) {
@@ -72,7 +74,6 @@ async function use(browser, page) {
   await tab.waitForFunction(() => document.querySelector("#f-1 details").open);
   steps.source = await tab.locator("#f-1 pre .hit").textContent();
   await tab.emulateMedia({ media: "print" });
-  steps.printedBand = await tab.locator(".band").isVisible().catch(() => false);
   steps.printedForm = await tab.locator("#filter").isVisible();
   steps.pdf = (await tab.pdf({ preferCSSPageSize: true })).length;
   await context.close();

@@ -92,9 +92,11 @@ def test_a_run_that_is_not_for_release_says_so_across_the_page(seen: dict[str, A
     for name, look in looks(seen):
         if name in ("pass", "fail", "large"):
             assert look["band"] is None, name
+            assert not look["printedBand"]
         else:
             assert look["band"]["width"] == look["width"], name
             assert "Not for release" in look["band"]["text"], name
+            assert look["printedBand"], name
 
 
 def test_findings_are_found_by_keyboard(seen: dict[str, Any]) -> None:
