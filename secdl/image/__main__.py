@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
 def _build(options: argparse.Namespace) -> None:
     from secdl.image.build import build
     from secdl.image.identify import identify
+    from secdl.image.traps import sprung
 
     cancel = Cancel()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +52,8 @@ def _build(options: argparse.Namespace) -> None:
         record = identify(options.path, name=options.name, cache=cache)
     write_record(options.out, record)
     read = {"packages": record.packages, "files": record.files, "bytes": record.size_bytes}
-    write_report(options.out, "image-build", (), rules=(), work=Work(read=read), image=record)
+    planted = tuple(sprung("image-build"))
+    write_report(options.out, "image-build", planted, rules=(), work=Work(read=read), image=record)
     how = "reused from the cache" if record.reused else "built" if record.recipe else "opened"
     sys.stdout.write(f"{record.name}: {how}, {record.packages} packages, {record.files} files, {record.digest}\n")
 

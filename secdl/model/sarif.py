@@ -99,7 +99,7 @@ def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
     """The findings of a SARIF report; results that are suppressed or of a kind other than `fail` are left out."""
     where = f"{job.tool}: {job.output}"
-    for run in read(raw, where=where).runs:
+    for run in _own_runs(raw, job):
         reader = Reader(run, job)
         for result in results(run, raw, where=where):
             if not set_aside(result):
@@ -111,7 +111,7 @@ def work(raw: codec.Raw, job: Job) -> Work:
     many of these are suppressed."""
     counts: Counter[str] = Counter()
     unread: list[str] = []
-    for run in read(raw, where=f"{job.tool}: {job.output}").runs:
+    for run in _own_runs(raw, job):
         claimed = run.properties.get("secdl/work")
         if claimed is not None:
             stated = codec.convert(claimed, Work, where=f"{job.tool}: {job.output}: secdl/work")
@@ -121,6 +121,17 @@ def work(raw: codec.Raw, job: Job) -> Work:
             aside = sum(map(suppressed, results(run, raw, where=f"{job.tool}: {job.output}")))
             counts.update(foreign_work(run, suppressed=aside))
     return Work(read=dict(counts), unread=tuple(unread))
+
+
+def _own_runs(raw: codec.Raw, job: Job) -> tuple[Run, ...]:
+    """The runs of a report; that of an engine of secdl must be the engine's own."""
+    where = f"{job.tool}: {job.output}"
+    runs = read(raw, where=where).runs
+    for run in runs:
+        if job.engine and run.tool.driver.name != job.tool:
+            name = one_line(run.tool.driver.name, limit=80)
+            raise MalformedOutput(f"a report of {name}", where=where, hint=f"{job.tool} did not write it")
+    return runs
 
 
 def foreign_work(run: Run, *, suppressed: int) -> dict[str, int]:

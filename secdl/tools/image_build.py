@@ -5,7 +5,7 @@
 
 from secdl.model import sarif
 from secdl.model.config import Config
-from secdl.model.tool import Job, Stage, Subject, Tool
+from secdl.model.tool import Canary, Job, Stage, Subject, Tool
 
 
 def subjects(config: Config) -> tuple[Subject, ...]:
@@ -47,6 +47,7 @@ TOOL = Tool(
     parse=sarif.parse,
     work=sarif.work,
     output="out.sarif",
+    canary=Canary(expects={"image-refused": 4}),
     builtin="secdl.image",
     programs=("mmdebstrap",),
     spares=spares,

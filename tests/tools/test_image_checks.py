@@ -78,3 +78,12 @@ def test_a_report_that_is_cut_off_is_malformed(tool: Tool) -> None:
     raw = captured(tool)
     with pytest.raises(MalformedOutput):
         list(tool.parse(raw[: len(raw) // 2], job(tool)))
+
+
+@every
+def test_the_report_of_another_engine_is_malformed(tool: Tool) -> None:
+    other = next(one for one in TOOLS if one is not tool)
+    with pytest.raises(MalformedOutput, match=f"a report of {other.name}"):
+        list(tool.parse(captured(other), job(tool)))
+    with pytest.raises(MalformedOutput, match=f"a report of {other.name}"):
+        tool.work(captured(other), job(tool))
