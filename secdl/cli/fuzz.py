@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from secdl.cli.options import config_option, json_option, profile_option
-from secdl.cli.running import run_pipeline
+from secdl.cli.running import secure
 from secdl.fuzz.reproducer import reproduce as replay
 from secdl.fuzz.surface import list_devices
 from secdl.model import codec
@@ -43,7 +43,7 @@ def list_(binary: str, as_json: bool) -> int:
 @profile_option
 def run(config: Path, profile: str) -> int:
     """Fuzz what secdl.toml names: the same as `secdl secure --only fuzz`."""
-    return run_pipeline(Options(config=config, profile=profile, only=(Stage.FUZZ,)), judge=True)
+    return secure(Options(config=config, profile=profile, only=(Stage.FUZZ,)))
 
 
 @command.command("reproduce")

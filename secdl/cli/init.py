@@ -1,18 +1,18 @@
 """`secdl init`: what a hypervisor repository needs to be judged."""
 
-import sys
+import re
 from pathlib import Path
 
 import click
 
 from secdl.cli.main import complain
-from secdl.cli.running import run_pipeline
+from secdl.cli.running import conclude, scan
 from secdl.model.errors import ConfigError
-from secdl.model.tool import Stage
-from secdl.pipeline import Options, read_record
+from secdl.model.verdict import Word
+from secdl.pipeline import Options, judge_run, read_record
 from secdl.pipeline.adopt import DEBT, debt_of, starter
 from secdl.pipeline.inputs import read
-from secdl.run.store import RunFolder, write_atomic
+from secdl.run.store import write_atomic
 
 
 @click.command("init")
@@ -38,18 +38,20 @@ def command(adopt: bool, product: str) -> int:
 
 def _adopt(root: Path) -> int:
     config = root / "secdl.toml"
-    status = run_pipeline(Options(config=config, only=(Stage.SAST, Stage.DEPS)), judge=True)
-    record = read_record(RunFolder.find(root / ".secdl" / "runs", "latest"))
-    bad = [one.job for one in record.verdict.evidence if not one.valid and one.outcome not in ("skipped", "missing")]
-    if status not in (0, 1) or bad:
+    run, _ = scan(Options(config=config))
+    first = judge_run(run)
+    bad = [one.job for one in first.evidence if not one.valid and one.outcome not in ("skipped", "missing")]
+    if bad or first.verdict is Word.INCOMPLETE:
+        conclude(run)
         complain(f"nothing adopted: no valid evidence of {', '.join(bad) or 'this run'}; mend that and run it again")
         return 3
     before = read(root / DEBT) if (root / DEBT).exists() else None
-    content, count = debt_of(record.findings, before)
+    content, count = debt_of(read_record(run).findings, before)
     write_atomic(root / DEBT, content)
     _configure(config)
-    sys.stderr.flush()
-    click.echo(f"debt     {count} findings in {DEBT}" + ("" if before is None else ", which can only shrink"))
+    conclude(run, baseline=str(root / DEBT))
+    shrunk = "" if before is None else f", {len(before.splitlines()) - count} fewer than before: it can only shrink"
+    complain(f"{count} findings adopted as debt in {DEBT}{shrunk}")
     return 0
 
 
@@ -57,9 +59,9 @@ def _configure(config: Path) -> None:
     """Makes `secdl.toml` name the debt file, where it does not yet."""
     text = config.read_text("utf-8")
     line = f'debt = "{DEBT}"'
-    if line in text.replace("# debt", "#debt"):
+    if re.search(rf"^{re.escape(line)}", text, re.MULTILINE):
         return
-    commented = next((raw for raw in text.splitlines() if raw.startswith("# debt =")), "")
-    if not commented:
+    named, times = re.subn(r"^# debt = .*$", line, text, count=1, flags=re.MULTILINE)
+    if not times:
         raise ConfigError("no place to name the debt", where=str(config), hint=f"add `{line}` under [gate]")
-    write_atomic(config, text.replace(commented, line, 1).encode())
+    write_atomic(config, named.encode())

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -14,30 +15,41 @@ from secdl.cli.progress import progress
 from secdl.cli.verdict import print_verdict
 from secdl.model.evidence import Outcome
 from secdl.model.plan import Plan
+from secdl.model.verdict import Verdict
 from secdl.pipeline import debian_lacking, judge_run, prepare, report_run, scan_run
 from secdl.pipeline.plan import Options
 from secdl.run.process import Cancel
+from secdl.run.store import RunFolder
 from secdl.run.toolchain import Toolchain
 
 
-def run_pipeline(options: Options, *, judge: bool) -> int:
-    """Runs the pipeline, printing as it goes; gives the exit status."""
+def secure(options: Options) -> int:
+    """Plans, runs, judges, reports, printing as it goes; gives the exit status."""
+    run, _ = scan(options)
+    return conclude(run).verdict.exit_status
+
+
+def scan(options: Options) -> tuple[RunFolder, bool]:
+    """Runs the tools of a fresh run, printing as it goes; gives the run, and whether every tool left valid evidence."""
     run, plan = prepare(options, now=datetime.now(UTC).replace(microsecond=0), token=secrets.token_hex(4))
     cancel = Cancel()
     toolchain = Toolchain()
+    options = replace(options, install=options.install or _ask(plan, options, toolchain))
     with _signals(cancel), progress(sys.stderr, plan) as shown:
         scan_run(run, plan, options, toolchain=toolchain, progress=shown, cancel=cancel)
-    if not judge:
-        click.echo(str(run.path))
-        done = [run.evidence(job.name) for job in plan.jobs]
-        whole = all(one is not None and one.outcome in (Outcome.OK, Outcome.SKIPPED) for one in done)
-        return 0 if whole and not cancel.reason else 3
-    verdict = judge_run(run)
+    done = [run.evidence(job.name) for job in plan.jobs]
+    whole = all(one is not None and one.outcome in (Outcome.OK, Outcome.SKIPPED) for one in done)
+    return run, whole and not cancel.reason
+
+
+def conclude(run: RunFolder, *, baseline: str = "") -> Verdict:
+    """Judges a run, writes its reports, makes it the latest, and prints the verdict; the run's folder comes last."""
+    verdict = judge_run(run, baseline=baseline)
     written = report_run(run)
     run.finish()
     print_verdict(verdict, report=written.get("html"))
     click.echo(str(run.path))
-    return verdict.verdict.exit_status
+    return verdict
 
 
 def _ask(plan: Plan, options: Options, toolchain: Toolchain) -> bool:

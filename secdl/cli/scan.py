@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from secdl.cli import running
 from secdl.cli.options import config_option, install_option, jobs_option, profile_option, stages_of
-from secdl.cli.running import run_pipeline
 from secdl.pipeline.plan import Options
 
 
@@ -31,4 +31,6 @@ def command(
         changed_since=changed_since,
         install=install,
     )
-    return run_pipeline(options, judge=False)
+    run, whole = running.scan(options)
+    click.echo(str(run.path))
+    return 0 if whole else 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from secdl.cli.options import Stages, config_option, install_option, jobs_option, profile_option
-from secdl.cli.running import run_pipeline
+from secdl.cli.running import secure
 from secdl.model.tool import Stage
 from secdl.pipeline.plan import Options
 
@@ -47,4 +47,4 @@ def command(
         waivers=waivers,
         install=install,
     )
-    return run_pipeline(options, judge=True)
+    return secure(options)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from secdl.cli.options import config_option, install_option, json_option, profile_option, runs_of
-from secdl.cli.running import run_pipeline
+from secdl.cli.running import secure
 from secdl.model import codec
 from secdl.model.errors import ConfigError
 from secdl.model.record import Record
@@ -67,7 +67,7 @@ def _list_library(what: str, *, as_json: bool) -> int:
 def check(config: Path, profile: str, install: bool) -> int:
     """Evaluate the threat models: the same as `secdl secure --only threatmodel`."""
     options = Options(config=config, profile=profile, only=(Stage.THREATMODEL,), install=install)
-    return run_pipeline(options, judge=True)
+    return secure(options)
 
 
 @command.command("diagram")

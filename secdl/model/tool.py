@@ -37,7 +37,8 @@ class Subject:
     """One thing that configuration declares for a tool: a job is made of each.
 
     `name` is empty where a tool has one job for all it reads. `sources` are repo-relative POSIX paths, the files or
-    folders that the result depends on. `settings` are JSON values for the adapter.
+    folders that the result depends on. `settings` are JSON values for the adapter; `rules` among them is the sha256 of
+    the rules it judges by, where they are files.
     """
 
     name: str = ""

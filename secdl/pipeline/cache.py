@@ -118,8 +118,9 @@ def canary_source(canary: Canary, root: Path) -> Path:
 
 
 def _read(job: Job) -> Iterable[str]:
+    """What the result depends on: the planned files and rule packs of the repository, else the sources whole."""
     planned = job.settings.get("planned")
-    return planned if planned is not None else job.sources
+    return job.sources if planned is None else (*planned, *job.settings.get("packs", ()))
 
 
 def _neutral(argument: str, job: Job) -> str:

@@ -202,6 +202,7 @@ class Scan:
             cpu_s=round(end.cpu_s, 3),
             peak_rss_bytes=end.peak_rss_bytes,
             advisories=dates,
+            rules_digest=f"sha256:{job.settings['rules']}" if "rules" in job.settings else "",
             root=job.root,
             folder=job.folder,
             cache_key=key,

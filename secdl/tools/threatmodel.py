@@ -35,7 +35,7 @@ def subjects(config: Config) -> tuple[Subject, ...]:
                 "library": entry.library,
                 "model_timeout_s": own.model_timeout_s,
                 # Not an argument, yet what is found depends on it.
-                "library_digest": sha256(shipped(LIBRARY).read_bytes()).hexdigest(),
+                "rules": sha256(shipped(LIBRARY).read_bytes()).hexdigest(),
             },
         )
         for entry in config.threatmodel

@@ -1,0 +1,110 @@
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secdl.cli.main import main
+from secdl.model.config import load_config
+
+CONFIG = """
+[product]
+name = "adopted"
+version = "1"
+[[sarif_tool]]
+name = "echo"
+stage = "sast"
+command = [{python}, "-SEc", "import shutil, sys; shutil.copyfile('echo.sarif', sys.argv[1])", "{{out}}"]
+sources = ["src"]
+[gate]
+policy = "gate.toml"
+# debt = "policies/debt.jsonl"
+"""
+POLICY = """
+name = "adopted"
+[profiles.dev]
+tolerates_missing = true
+levels = ["high"]
+[profiles.merge]
+tolerates_missing = true
+block = "new"
+levels = ["high"]
+"""
+
+
+def report(*rules: str) -> None:
+    results = [
+        {"ruleId": rule, "level": "error", "message": {"text": rule}, "locations": [place(rule)]} for rule in rules
+    ]
+    run = {
+        "tool": {"driver": {"name": "echo"}},
+        "artifacts": [{"location": {"uri": "src/a.c"}}],
+        "results": results,
+    }
+    Path("echo.sarif").write_text(json.dumps({"version": "2.1.0", "runs": [run]}))
+    # What it reads must change, or its evidence is reused.
+    Path("src/a.c").write_text("\n".join(rules))
+
+
+def place(rule: str) -> dict[str, Any]:
+    return {"physicalLocation": {"artifactLocation": {"uri": "src/a.c"}, "region": {"snippet": {"text": rule}}}}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "gate.toml").write_text(POLICY)
+    (tmp_path / "secdl.toml").write_text(CONFIG.format(python=json.dumps(sys.executable)))
+    report("old-1", "old-2")
+    return tmp_path
+
+
+def debt(tree: Path) -> list[str]:
+    lines = (tree / "policies/debt.jsonl").read_text().splitlines()
+    return sorted(json.loads(line)["rule"] for line in lines)
+
+
+def test_what_was_adopted_does_not_block_a_merge_and_what_is_new_does(tree: Path) -> None:
+    assert main(["secure", "--profile", "merge"]) == 1
+    assert main(["init", "--adopt"]) == 0
+    assert debt(tree) == ["old-1", "old-2"]
+    assert main(["secure", "--profile", "merge"]) == 0
+    report("old-1", "old-2", "new")
+    assert main(["secure", "--profile", "merge"]) == 1
+
+
+def test_debt_may_only_shrink(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--adopt"]) == 0
+    report("old-2", "new")
+    assert main(["init", "--adopt"]) == 0
+    assert debt(tree) == ["old-2"]
+    assert "1 fewer than before: it can only shrink" in capsys.readouterr().err
+
+
+def test_nothing_is_adopted_where_a_tool_left_no_evidence(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("echo.sarif").write_text("{")
+    assert main(["init", "--adopt"]) == 3
+    assert not (tree / "policies/debt.jsonl").exists()
+    assert "nothing adopted: no valid evidence of echo" in capsys.readouterr().err
+
+
+def test_what_is_there_is_left_alone_and_what_is_written_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("hw/net/a.c", "scripts/b.py", "python/requirements.txt", "build/.hidden/c.c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "noxfile.py").write_text("mine")
+    assert main(["init"]) == 0
+    assert (tmp_path / "noxfile.py").read_text() == "mine"
+    out = capsys.readouterr().out
+    assert "kept     noxfile.py" in out
+    assert "wrote    .github/workflows/secdl.yml" in out
+    config = load_config(tmp_path / "secdl.toml")
+    assert [(source.path, source.guest_facing) for source in config.source] == [(".", False), ("hw", True)]
+    assert [entry.path for entry in config.dependencies] == ["python/requirements.txt"]
+    assert main(["init"]) == 0
+    assert "wrote" not in capsys.readouterr().out
