@@ -1,5 +1,6 @@
 """Run folder → findings, verdict, record. Reads only the run, and whatever an option names once."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -117,7 +118,8 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
 
 
 def store(run: RunFolder, judgement: Judgement) -> None:
-    """Writes findings.jsonl and verdict.json, and seals the run."""
+    """Writes findings.jsonl and verdict.json, and seals the run; reports of an earlier verdict go first."""
+    shutil.rmtree(run.path / "report", ignore_errors=True)
     encode = msgspec.json.Encoder(order="sorted").encode
     run.write(FINDINGS, (encode(finding) + b"\n" for finding in judgement.findings))
     run.write(VERDICT, codec.encode(judgement.verdict))

@@ -23,6 +23,7 @@ _ENTITY = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # text, so neither a backslash nor an entity does.
 _LINKING = re.compile(r"(@|#|://|\bwww\.|\bGH-(?=\d)|\bmailto:|\bxmpp:)", re.IGNORECASE)
 _GAP = "\u200b"
+_NO_CODE = re.compile(r"[<>`|]|(?<!\S)[@#]|://")
 
 
 def render(record: Record) -> bytes:
@@ -42,11 +43,9 @@ def prose(text: str, *, limit: int = 400) -> str:
 
 
 def code(text: str, *, limit: int = 200) -> str:
-    """Hostile `text` as a code span."""
-    line = one_line(text, limit=limit) or " "
-    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
-    pad = " " if line[0] in "` " or line[-1] in "` " else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
+    """`text` as a code span; as prose where it holds what some renderer could take for more than code."""
+    line = one_line(text, limit=limit)
+    return prose(line, limit=limit) if not line or _NO_CODE.search(line) else f"`{line}`"
 
 
 def _broken(found: str) -> str:

@@ -48,11 +48,15 @@ def test_prose_links_no_name_number_or_address() -> None:
     assert not re.search(r"@\w|#\d|GH-\d|://\S*e\.|www\.|mailto:x", plain)
 
 
-@pytest.mark.parametrize("text", ["a`b", "``", "`", " x ", "", "a\nb", "```\nx", "| a |"])
-def test_hostile_code_is_one_span(text: str) -> None:
-    inline = [token.type for token in tokens(f"- {code(text)}: end")]
-    assert inline.count("code_inline") == 1
-    assert "fence" not in inline
+@pytest.mark.parametrize("text", ["a`b", "``", "`", "", "```\nx", "| a |", "<b>", "@octocat", "http://e.example"])
+def test_hostile_code_is_text(text: str) -> None:
+    kinds = {token.type for token in tokens(f"x {code(text)}: end")}
+    assert kinds <= {"paragraph_open", "paragraph_close", "inline", "text", "text_special"}
+
+
+@pytest.mark.parametrize("text", ["hw/net/nic.c:212", " x ", "a\nb", "trivy@secdl", "pkg:pypi/jinja2@3.1.2", "*x*\\"])
+def test_harmless_code_is_one_span(text: str) -> None:
+    assert [token.type for token in tokens(f"- {code(text)}: end")].count("code_inline") == 1
 
 
 def test_hostile_run_has_the_structure_of_a_peaceful_one() -> None:
