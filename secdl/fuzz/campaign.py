@@ -133,7 +133,10 @@ def fuzz_device(plan: DevicePlan, *, folder: Path, out: Path) -> DeviceResult:
     empty = DeviceResult(device=plan.device, about=plan.model.about, planned=plan.operations, argv=plan.target.argv)
     try:
         campaign = _Campaign(plan, folder)
-    except (SecdlError, Stopped) as error:
+    except Stopped as stopped:
+        how = classify(stopped.stop).title
+        return msgspec.structs.replace(empty, fault=f"{how} while it is set up", seconds=time.monotonic() - began)
+    except SecdlError as error:
         return msgspec.structs.replace(empty, fault=str(error), seconds=time.monotonic() - began)
     fault = campaign.run()
     seconds = time.monotonic() - began
@@ -177,7 +180,7 @@ class _Campaign:
         self.stream = sha256()
         self.cut_short = ""
         self.stops: Counter[tuple[str, ...]] = Counter()
-        self.incidents: list[_Incident] = []
+        self.incidents: dict[tuple[str, ...], list[_Incident]] = {}
         self.layout = self._look()
         self.generator = Generator(self.layout, seed=plan.seed, device=plan.device)
 
@@ -234,22 +237,20 @@ class _Campaign:
     ) -> None:
         crash = classify(stop)
         self.stops[crash.state] += 1
-        if self.stops[crash.state] <= _TRIAGED_A_KIND:
-            # Commands after the one that got no answer were never read.
-            lines = before + last[: stop.answered + 1]
-            self.incidents.append(_Incident(stop=stop, crash=crash, base=base, lines=lines, session=session))
+        # Commands after the one that got no answer were never read.
+        lines = before + last[: stop.answered + 1]
+        met = self.incidents.setdefault(crash.state, [])
+        met.append(_Incident(stop=stop, crash=crash, base=base, lines=lines, session=session))
+        # The shortest session is the cheapest to make smaller. A bare signal may be several bugs.
+        met.sort(key=lambda incident: len(incident.lines))
+        del met[_TRIAGED_A_KIND if _vague(crash) else 1 :]
 
 
 def _triage(campaign: _Campaign, out: Path) -> tuple[CrashFound, ...]:
     found: dict[tuple[str, ...], CrashFound] = {}
-    for incident in campaign.incidents:
-        # The same words again: one reproducer is enough. A bare signal may be several bugs.
-        crash = incident.crash
-        if crash.state in found and not _vague(crash):
-            continue
+    for incident in (incident for met in campaign.incidents.values() for incident in met):
         result = _reproduce(campaign, incident, out)
-        if result.state not in found:
-            found[result.state] = result
+        found.setdefault(result.state, result)
     return tuple(found[state] for state in sorted(found))
 
 

@@ -29,7 +29,7 @@ _ASSERTIONS = (
     re.compile(r"(?P<place>)(?P<function>)qemu: hardware error: (?P<what>[^\n]+)"),
 )
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\b\d+\b")
-_UP = re.compile(r"^(\.\./)+")
+_UP = re.compile(r"^(\.{1,2}/)+")
 _CWE_OF_KIND = {
     "heap-use-after-free": "CWE-416",
     "stack-use-after-return": "CWE-562",

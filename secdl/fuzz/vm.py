@@ -30,8 +30,10 @@ WATCHDOG_S = 5.0
 SANITIZER_S = 30.0
 STDERR_BYTES = 64 << 10
 _TICK_S = 0.1
-# A starved machine must not look like a hang: the watchdog counts CPU seconds, the wall clock only at four times that.
+# A starved machine must not look like a hang: the watchdog counts CPU seconds. Only where the process sleeps does the
+# wall clock count, at four times that; where it wants to run and is not let, at forty times.
 _WALL_FACTOR = 4.0
+_STARVED_FACTOR = 40.0
 _PR_SET_PDEATHSIG = 1
 _SANITIZER = b"Sanitizer"
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS})
@@ -278,17 +280,19 @@ class _Progress:
         waited = now - self._wall
         if waited < _TICK_S:
             return False
-        cpu = self._cpu_s()
+        cpu, runs = self._look()
         if self._cpu < 0:
             self._cpu = cpu
-        return cpu - self._cpu >= allowed_s or waited >= allowed_s * _WALL_FACTOR
+        patience = _STARVED_FACTOR if runs else _WALL_FACTOR
+        return cpu - self._cpu >= allowed_s or waited >= allowed_s * patience
 
-    def _cpu_s(self) -> float:
+    def _look(self) -> tuple[float, bool]:
+        """CPU seconds of the process, and whether its first thread, which answers, is running or ready to."""
         try:
             fields = self._stat.read_text().rpartition(")")[2].split()
         except OSError:
-            return self._cpu
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            return self._cpu, False
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] == "R"
 
 
 def die_with_parent() -> None:
