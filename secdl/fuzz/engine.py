@@ -17,8 +17,9 @@ from pathlib import Path
 import msgspec
 
 from secdl.fuzz import firmware, surface
-from secdl.fuzz.campaign import DevicePlan, DeviceResult, fuzz_device
+from secdl.fuzz.campaign import fuzz_device
 from secdl.fuzz.devices import DeviceModel, load_models, model_of
+from secdl.fuzz.plan import DevicePlan, DeviceResult
 from secdl.fuzz.vm import Target, die_with_parent
 from secdl.model import codec
 from secdl.model.errors import ToolFailed

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from secdl.fuzz.campaign import CrashFound, DeviceResult
 from secdl.fuzz.engine import Coverage
+from secdl.fuzz.plan import CrashFound, DeviceResult
 from secdl.model import sarif
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Location

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from secdl.fuzz import qtest
+from secdl.fuzz.progress import SLEEP_FACTOR, TICK_S, Progress
 from secdl.model.errors import ToolFailed
 from secdl.model.text import clean, one_line
 
@@ -29,11 +30,6 @@ START_S = 30.0
 WATCHDOG_S = 5.0
 SANITIZER_S = 30.0
 STDERR_BYTES = 64 << 10
-_TICK_S = 0.1
-# A starved machine must not look like a hang: the watchdog counts CPU seconds. Only where the process sleeps does the
-# wall clock count, at four times that; where it wants to run and is not let, at forty times.
-_WALL_FACTOR = 4.0
-_STARVED_FACTOR = 40.0
 _PR_SET_PDEATHSIG = 1
 _SANITIZER = b"Sanitizer"
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS})
@@ -143,7 +139,7 @@ class Vm:
         replies: list[bytes] = []
         data = memoryview(qtest.encode(lines))
         self._poll.modify(self._socket, select.POLLIN | select.POLLOUT)
-        progress = _Progress(self._process.pid)
+        progress = Progress(self._process.pid)
         try:
             while len(replies) < len(lines):
                 self._turn(replies)
@@ -165,7 +161,7 @@ class Vm:
         self._poll.modify(self._socket, select.POLLIN)
         try:
             while time.monotonic() < end:
-                self._turn(stray, wait_s=max(0.0, min(_TICK_S, end - time.monotonic())))
+                self._turn(stray, wait_s=max(0.0, min(TICK_S, end - time.monotonic())))
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return self._ended(0)
         return None
@@ -177,7 +173,7 @@ class Vm:
             raise Stopped(batch.stop, tuple(lines))
         return batch.replies
 
-    def _turn(self, replies: list[bytes], *, wait_s: float = _TICK_S) -> None:
+    def _turn(self, replies: list[bytes], *, wait_s: float = TICK_S) -> None:
         self._writable = False
         for descriptor, event in self._poll.poll(wait_s * 1000):
             if descriptor == self._pipe.fileno():
@@ -205,7 +201,7 @@ class Vm:
 
     def _first(self) -> Batch:
         try:
-            return self.run(("inl 0xcf8",), watchdog_s=self._start_s / _WALL_FACTOR)
+            return self.run(("inl 0xcf8",), watchdog_s=self._start_s / SLEEP_FACTOR)
         except qtest.NotQtest as error:
             raise NotStarted(error.what, where=Path(self._target.argv[0]).name) from error
 
@@ -262,37 +258,6 @@ class Stopped(Exception):
     def __init__(self, stop: Stop, lines: tuple[str, ...]) -> None:
         self.stop, self.lines = stop, lines
         super().__init__(stop.kind.value)
-
-
-class _Progress:
-    """Whether replies still come, by the CPU time of the process that owes them."""
-
-    def __init__(self, pid: int) -> None:
-        self._stat = Path(f"/proc/{pid}/stat")
-        self._count = -1
-        self._wall = self._cpu = 0.0
-
-    def stalled(self, count: int, allowed_s: float) -> bool:
-        now = time.monotonic()
-        if count != self._count:
-            self._count, self._wall, self._cpu = count, now, -1.0
-            return False
-        waited = now - self._wall
-        if waited < _TICK_S:
-            return False
-        cpu, runs = self._look()
-        if self._cpu < 0:
-            self._cpu = cpu
-        patience = _STARVED_FACTOR if runs else _WALL_FACTOR
-        return cpu - self._cpu >= allowed_s or waited >= allowed_s * patience
-
-    def _look(self) -> tuple[float, bool]:
-        """CPU seconds of the process, and whether its first thread, which answers, is running or ready to."""
-        try:
-            fields = self._stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            return self._cpu, False
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] == "R"
 
 
 def die_with_parent() -> None:

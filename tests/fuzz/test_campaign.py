@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from secdl.fuzz import reproducer
-from secdl.fuzz.campaign import DevicePlan, fuzz_device
+from secdl.fuzz.campaign import fuzz_device
 from secdl.fuzz.devices import DeviceModel, load_models
 from secdl.fuzz.engine import machine_argv
+from secdl.fuzz.plan import DevicePlan
 from secdl.fuzz.vm import NotStarted, Target
 
 Planted = Callable[[str], Target]
@@ -22,11 +23,11 @@ def _plan(planted: Planted, bug: str, **more: object) -> DevicePlan:
         model=DeviceModel(argv=("--device", bug)),
         operations=60_000,
         seed=1,
-        watchdog_s=0.4,
+        watchdog_s=0.2,
         attempts=2,
         most_stops=1,
         lifetime=60_000,
-        replays=6 if bug == "hang" else 30,
+        replays=4 if bug == "hang" else 30,
     )
     return replace(plan, **more)  # type: ignore[arg-type] # keywords of the plan
 
@@ -44,7 +45,7 @@ def test_a_planted_bug_is_found_minimised_and_reproduced_in_a_fresh_process(
     lines = reproducer.read_script(script)
     assert len(lines) < (200 if bug != "hang" else 2000)
     assert crash.last == "bar0+0x18"
-    again = reproducer.replay(lines, planted(bug), folder=tmp_path, watchdog_s=0.4)
+    again = reproducer.replay(lines, planted(bug), folder=tmp_path, watchdog_s=0.2)
     assert again is not None
     assert again.kind.value == bug
 
