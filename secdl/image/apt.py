@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,17 @@ class Target:
     release: str
     component: str
     file: str
+
+
+def stamp(folders: Sequence[Path] = (Path("/etc/apt"), Path("/var/lib/apt/lists"))) -> str:
+    """Changes when apt's configuration is written or its indexes are renewed."""
+    state = sha256()
+    for folder in folders:
+        for path in sorted((folder, *folder.rglob("*")) if folder.is_dir() else ()):
+            with suppress(OSError):
+                about = path.stat()
+                state.update(f"{path}\t{about.st_size}\t{about.st_mtime_ns}\t{about.st_ctime_ns}\n".encode())
+    return state.hexdigest()
 
 
 def parse_targets(text: str) -> tuple[Target, ...]:

@@ -12,6 +12,7 @@ import msgspec
 
 from secdl.image import apt
 from secdl.image.cache import locked, prune, published, scratch
+from secdl.image.engine import write
 from secdl.image.identify import describe, file_sha256
 from secdl.image.oci import write_layout
 from secdl.image.recipe import Recipe, load_recipe, recipe_digest
@@ -41,9 +42,7 @@ def build(recipe_path: Path, *, name: str, cache: Path, mmdebstrap: str, cancel:
     Raises `ConfigError` and `ToolFailed`.
     """
     recipe = load_recipe(recipe_path)
-    suite, targets = apt.choose(
-        apt.parse_targets(_ask("apt-get", "indextargets", "--format", apt.FORMAT)), recipe.suites
-    )
+    suite, targets = apt.choose(apt.parse_targets(_targets(cache)), recipe.suites)
     digest = recipe_digest(recipe)
     key = sha256(f"{_FORMAT}\n{digest}\n{suite}\n{apt.index_state(targets)}\n".encode()).hexdigest()[:32]
     folder = cache / "images" / key
@@ -146,6 +145,17 @@ def _describe(fresh: Path, folder: Path, *, name: str, recipe: str, recipe_diges
     )
     (fresh / _RECORD).write_bytes(codec.encode(record))
     (fresh / _STAMP).write_text(_stamp(fresh / TAR))
+
+
+def _targets(cache: Path) -> str:
+    """What `apt-get indextargets` prints, kept while apt's configuration and indexes are untouched: asking costs more
+    than all else that finding a cached image takes."""
+    stamp, kept = apt.stamp(), cache / "images" / ".targets"
+    if kept.is_file() and (text := kept.read_text()).startswith(f"{stamp}\n"):
+        return text
+    text = _ask("apt-get", "indextargets", "--format", apt.FORMAT)
+    write(kept, f"{stamp}\n{text}".encode())
+    return text
 
 
 def _ask(program: str, *arguments_: str) -> str:

@@ -82,6 +82,17 @@ def test_newer_package_indexes_build_anew(machine: Machine) -> None:
     assert not machine.build().reused
 
 
+def test_apt_is_asked_again_only_when_its_configuration_or_indexes_change(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    before = apt.stamp((tmp_path,))
+    assert apt.stamp((tmp_path,)) == before
+    (tmp_path / "sources.list.d/new.list").write_text("deb http://mirror.example sid main\n")
+    after = apt.stamp((tmp_path,))
+    assert after != before
+    (tmp_path / "sources.list.d/new.list").write_text("deb http://mirror.example sid more\n")
+    assert apt.stamp((tmp_path,)) != after
+
+
 def test_another_recipe_builds_anew(machine: Machine, tmp_path: Path) -> None:
     machine.build()
     other = tmp_path / "other.toml"

@@ -197,7 +197,7 @@ def undated_advisories(home: Path) -> Path:
     shutil.copytree(shipped_folder(), base / "undated")
     manifest = json.loads((base / "undated/manifest.json").read_text())
     for entry in manifest["ecosystems"].values():
-        entry.pop("data_date", None)
+        entry["data_date"] = None
     (base / "undated/manifest.json").write_text(json.dumps(manifest))
     (base / "current").symlink_to("undated")
     return home
