@@ -1,5 +1,8 @@
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -214,3 +217,20 @@ def test_a_comment_does_not_change_the_recipe(tmp_path: Path) -> None:
     other = tmp_path / "r.toml"
     other.write_text("# more\n" + REFERENCE.read_text())
     assert recipe_digest(load_recipe(other)) == recipe_digest(load_recipe(REFERENCE))
+
+
+def test_a_build_that_is_stopped_takes_mmdebstrap_with_it_and_leaves_nothing(machine: Machine) -> None:
+    pid = machine.folder / "pid"
+    machine.mmdebstrap(f"echo $$ > {pid}; exec sleep 60")
+    argv = [sys.executable, "-m", "secdl.image", "build", "--name=i", f"--recipe={REFERENCE}"]
+    argv += [f"--cache={machine.cache}", f"--mmdebstrap={machine.folder}/bin/mmdebstrap", f"--out={machine.folder}/o"]
+    engine = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    engine.terminate()
+    _, error = engine.communicate(timeout=30)
+    assert engine.returncode == 3
+    assert "cancelled" in error
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+    assert not [path for path in (machine.cache / "images").iterdir() if path.is_dir()]
