@@ -66,12 +66,13 @@ def _hardening(options: argparse.Namespace) -> None:
     _limit_memory()
     record = image_of(options.image)
     rules = rulebook(shipped("policies/hardening/rules.toml"))
-    scope = hardening.load_scope(shipped("policies/hardening/programs.toml"))
+    own = hardening.load_scope(shipped("policies/hardening/programs.toml"))
+    scope = hardening.load_scope(options.programs) if options.programs else own
     with open_image(record) as rootfs:
         prefix, named = f"image:{record.name}/", tuple(options.exposed)
         found = hardening.examine(rootfs, prefix=prefix, named=named, scope=scope, rules=rules)
     with planted(options.canary) as rootfs:
-        canary = hardening.examine(rootfs, prefix="canary:", named=(), scope=scope, rules=rules)
+        canary = hardening.examine(rootfs, prefix="canary:", named=(), scope=own, rules=rules)
     write(options.out.with_name("hardening.json"), codec.encode(found.summary))
     write_report(
         options.out,
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         check.set_defaults(run=run)
         if name == "hardening":
             check.add_argument("--exposed", action="append", default=[], help="a program that must be there")
+            check.add_argument("--programs", type=Path, help="instead of policies/hardening/programs.toml")
         elif name == "packages":
             check.add_argument("--sbom", required=True, help="CycloneDX document of the same image")
         else:

@@ -1,5 +1,7 @@
 """How the exposed programs of an image were hardened by compiler and linker, and settings that are wrong as shipped."""
 
+import msgspec
+
 from secdl.model import sarif
 from secdl.model.config import Config
 from secdl.model.rulebook import rulebook
@@ -7,20 +9,33 @@ from secdl.model.shipped import shipped
 from secdl.model.tool import Canary, Job, Rule, Stage, Subject, Tool
 
 
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tools.image-hardening]`: `programs`, a file to take the place of policies/hardening/programs.toml."""
+
+    programs: str = ""
+
+
 def subjects(config: Config) -> tuple[Subject, ...]:
     """One for each `[[image]]`, with the programs that it calls exposed."""
+    programs = str(config.tools.get("image-hardening", {}).get("programs", ""))
     return tuple(
-        Subject(name=image.name, sources=_sources(image.recipe), settings={"exposed": list(image.exposed)})
+        # The image itself counts by its digest in the output of image-build.
+        Subject(
+            name=image.name,
+            sources=tuple(path for path in (image.recipe, programs) if path),
+            settings={"exposed": list(image.exposed)},
+        )
         for image in config.image
     )
 
 
 def argv(job: Job) -> tuple[str, ...]:
-    """Policies come with secdl; the planted image is one more subject of the same invocation."""
+    """Rules come with secdl; the planted image is one more subject of the same invocation."""
     return (
         "hardening",
         f"--image={job.inputs['image-build']}",
         *(f"--exposed={path}" for path in job.settings["exposed"]),
+        *((f"--programs={job.settings['programs']}",) if job.settings.get("programs") else ()),
         f"--canary={job.canary}",
         f"--out={job.out}",
     )
@@ -29,11 +44,6 @@ def argv(job: Job) -> tuple[str, ...]:
 def rules() -> tuple[Rule, ...]:
     """The rules as policies/hardening/rules.toml has them."""
     return tuple(entry.rule for entry in rulebook(shipped("policies/hardening/rules.toml")).values())
-
-
-def _sources(recipe: str) -> tuple[str, ...]:
-    # The image itself counts by its digest in the output of image-build.
-    return (recipe,) if recipe else ()
 
 
 _PLANTED = (
@@ -66,4 +76,5 @@ TOOL = Tool(
     builtin="secdl.image",
     rules=rules,
     weight_s=4.0,
+    settings=Settings,
 )

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,22 @@ def test_findings_carry_what_an_attacker_gains(tmp_path: Path) -> None:
     _, planned = run(HARDENING, tmp_path, image)
     found = list(HARDENING.parse(Path(planned.out).read_bytes(), planned))
     assert all(finding.gain and finding.fix for finding in found)
+
+
+def test_a_repository_says_itself_which_programs_are_judged(tmp_path: Path) -> None:
+    image = debian(tmp_path / "a.tar", file("opt/hv/emulator", weak_elf()))
+    run(BUILD, tmp_path, image)
+    own = tmp_path / "programs.toml"
+    own.write_text('setuid = false\nprograms = ["opt/hv/*"]\n')
+    planned = job(HARDENING, tmp_path, image)
+    planned = replace(planned, settings=planned.settings | {"exposed": [], "programs": str(own)})
+    assert main(list(HARDENING.argv(planned))) == 0
+    found = list(HARDENING.parse(Path(planned.out).read_bytes(), planned))
+    assert {f.path for f in found if f.path.startswith("image:")} == {"image:i/opt/hv/emulator"}
+    # What the repository leaves out is still looked for in the planted image.
+    assert {f.path for f in found if f.rule == "elf-no-pie"} >= {"canary:usr/bin/weak"}
+    own.write_text('programms = ["opt/hv/*"]\n')
+    assert main(list(HARDENING.argv(planned))) == 2
 
 
 def test_hostile_names_come_out_as_one_line_of_text(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from real import golden
 
+from secdl.model.config import Config
 from secdl.model.errors import MalformedOutput
 from secdl.model.tool import Job, Stage, Tool
 from secdl.tools.image_advisories import TOOL as ADVISORIES
@@ -87,3 +89,16 @@ def test_the_report_of_another_engine_is_malformed(tool: Tool) -> None:
         list(tool.parse(captured(other), job(tool)))
     with pytest.raises(MalformedOutput, match=f"a report of {other.name}"):
         tool.work(captured(other), job(tool))
+
+
+def test_the_file_that_says_which_programs_are_judged_is_part_of_what_evidence_is_reused_by() -> None:
+    config = msgspec.convert(
+        {
+            "product": {"name": "p", "version": "1"},
+            "image": [{"name": "i", "recipe": "r.toml"}],
+            "tools": {"image-hardening": {"programs": "ours.toml"}},
+        },
+        Config,
+    )
+    (subject,) = HARDENING.subjects(config)
+    assert subject.sources == ("r.toml", "ours.toml")
