@@ -137,6 +137,9 @@ def _summary(seen: View) -> dict[str, Any]:
                 {"kind": r.kind.value, "tool": one_line(r.tool), "message": r.message} for r in verdict.reasons
             ],
         },
+        "secdl/notMeasured": [
+            {"what": one_line(row.what), "figure": one_line(row.figure), "why": one_line(row.why)} for row in seen.gaps
+        ],
         "secdl/run": {
             "id": one_line(plan.run),
             "digest": seen.record.digest,

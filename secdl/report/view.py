@@ -42,9 +42,10 @@ class View:
         return self.record.verdict
 
     @property
-    def released(self) -> bool:
-        """Whether the profile is the one that a release may be signed by."""
-        return self.record.plan.profile == RELEASE and self.verdict.profile == RELEASE
+    def draft(self) -> str:
+        """The profile that keeps a release from being signed by this run: of the judgement, else of the scan."""
+        used = (self.verdict.profile, self.record.plan.profile)
+        return next((profile or "unnamed" for profile in used if profile != RELEASE), "")
 
 
 def view(record: Record) -> View:

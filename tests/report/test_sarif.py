@@ -84,6 +84,12 @@ def test_a_tool_that_never_ran_is_a_run_that_failed_with_its_reason() -> None:
     assert "no release download here" in invocation["toolExecutionNotifications"][0]["message"]["text"]
 
 
+def test_stages_left_out_and_denominators_are_named_too() -> None:
+    told = read(records.incomplete())["properties"]["secdl/notMeasured"]
+    assert {"what": "stages threatmodel and fuzz", "figure": "left out", "why": "not asked for"} in told
+    assert any(row["figure"] == "1 of 161" for row in read(records.failing())["properties"]["secdl/notMeasured"])
+
+
 def test_every_planned_tool_is_a_run() -> None:
     for make in (records.passing, records.partial, records.incomplete, records.failing):
         record = make()
