@@ -184,19 +184,14 @@ def _split_runs(runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], 
     gone: list[Finding] = []
     seen: dict[str, int] = {}
     for run, job in zip(runs, jobs, strict=True):
-        tool, reader = job.tool, sarif.Reader(run, job)
-        for result in sarif.results(run, raw, where=f"baseline: {tool}"):
+        reader = sarif.Reader(run, job)
+        for result in sarif.results(run, raw, where=f"baseline: {job.tool}"):
             own = result.partial_fingerprints.get(NAME) if result.partial_fingerprints else None
             # secdl's own report lists what it waived as suppressed, and that is known; of others it is set aside.
             if sarif.set_aside(result) and (own is None or result.kind != "fail" or result.baseline_state == "absent"):
                 continue
             if own is None:
-                rule, path, text = reader.identity(result)
-                own = fingerprint(tool, rule, path, text, 0)
-                count = seen.get(own, 0)
-                seen[own] = count + 1
-                if count:
-                    own = fingerprint(tool, rule, path, text, count)
+                own = reader.fingerprint(result, seen)
             if own in current:
                 first[own] = None
             else:

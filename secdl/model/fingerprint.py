@@ -36,19 +36,20 @@ def fingerprint(tool: str, rule: str, path: str, text: str, occurrence: int) -> 
     return sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def numbered(tool: str, rule: str, path: str, text: str, seen: dict[str, int]) -> str:
+    """The fingerprint of the next finding with these parts; `seen` counts equals, by the fingerprint of their first."""
+    found = fingerprint(tool, rule, path, text, 0)
+    count = seen.get(found, 0)
+    seen[found] = count + 1
+    return fingerprint(tool, rule, path, text, count) if count else found
+
+
 def identify(findings: Iterable[Finding]) -> Iterator[Finding]:
     """`findings` in their order, each with its fingerprint."""
-    replace = msgspec.structs.replace
-    # Equals are counted by the fingerprint of the first of them, which the finding holds anyway.
     seen: dict[str, int] = {}
     for finding in findings:
-        text = context(finding)
-        found = fingerprint(finding.tool, finding.rule, finding.path, text, 0)
-        count = seen.get(found, 0)
-        seen[found] = count + 1
-        if count:
-            found = fingerprint(finding.tool, finding.rule, finding.path, text, count)
-        yield replace(finding, fingerprint=found)
+        found = numbered(finding.tool, finding.rule, finding.path, context(finding), seen)
+        yield msgspec.structs.replace(finding, fingerprint=found)
 
 
 def pathless(finding: Finding) -> str:

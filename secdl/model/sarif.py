@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import unquote
 
 import msgspec
@@ -15,7 +15,7 @@ from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import NAME as FINGERPRINT
-from secdl.model.fingerprint import folded, without_digits
+from secdl.model.fingerprint import folded, numbered, without_digits
 from secdl.model.sarif_types import ArtifactLocation, Document, ReportingDescriptor, Result, Run
 from secdl.model.sarif_write import SCHEMA, document, run_of
 from secdl.model.text import clean, one_line
@@ -29,6 +29,7 @@ __all__ = [
     "document",
     "failure_of",
     "foreign_work",
+    "identified",
     "parse",
     "read",
     "results",
@@ -43,7 +44,8 @@ _CWE = re.compile(r"\bCWE-0*(\d{1,5})\b", re.IGNORECASE)
 _LEVEL = {"error": Level.HIGH, "warning": Level.MEDIUM, "note": Level.LOW, "none": Level.INFO}
 _LEVEL_WORDS = frozenset(level.value for level in Level)
 _BANDS = ((9.0, Level.CRITICAL), (7.0, Level.HIGH), (4.0, Level.MEDIUM))
-_MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS, _MAX_SNIPPET = 20, 8000, 50, 500, 50, 2000
+_MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS = 20, 8000, 50, 500, 50
+_MAX_SNIPPET, _MAX_MESSAGE = 2000, 4000
 _RESULT = msgspec.json.Decoder(Result)
 
 
@@ -98,12 +100,21 @@ def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
     """The findings of a SARIF report; results that are suppressed or of a kind other than `fail` are left out."""
+    return _parse(raw, job, None)
+
+
+def identified(raw: codec.Raw, job: Job) -> Iterator[Finding]:
+    """As `parse`, each with its fingerprint: what `fingerprint.identify` makes of them, in one step."""
+    return _parse(raw, job, {})
+
+
+def _parse(raw: codec.Raw, job: Job, seen: dict[str, int] | None) -> Iterator[Finding]:
     where = f"{job.tool}: {job.output}"
     for run in _own_runs(raw, job):
-        reader = Reader(run, job)
+        finding = Reader(run, job).finding
         for result in results(run, raw, where=where):
             if not set_aside(result):
-                yield reader.finding(result)
+                yield finding(result, seen)
 
 
 def work(raw: codec.Raw, job: Job) -> Work:
@@ -152,15 +163,23 @@ def suppressed(result: Result) -> bool:
     return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
 
 
+class _Shared(TypedDict, total=False):
+    """Fields of a finding that its rule, or the result itself, gives beside the usual ones."""
+
+    cwe: tuple[str, ...]
+    aliases: tuple[str, ...]
+    purl: str | None
+    gain: str
+    fix: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RuleView:
     """What the findings of one rule share."""
 
     name: str
     rule: ReportingDescriptor
-    cwe: tuple[str, ...]
-    gain: str
-    fix: str
+    shared: _Shared
     levels: dict[str, tuple[Level, str]]
 
 
@@ -174,59 +193,51 @@ class Reader:
         self._by_index = run.tool.driver.rules
         components = (run.tool.driver, *run.tool.extensions)
         self._by_id = {rule.id: rule for component in components for rule in component.rules}
+        self._views: dict[str, _RuleView] = {}
         self._rules: dict[tuple[str, int], _RuleView] = {}
         self._paths: dict[tuple[str, str, int], str] = {}
 
-    def finding(self, result: Result) -> Finding:
-        """`result` as a finding, without fingerprint."""
-        view = self._view(result)
+    def finding(self, result: Result, seen: dict[str, int] | None = None) -> Finding:
+        """`result` as a finding; with its fingerprint where `seen` counts those before it."""
+        view = self._views.get(result.rule_id) or self._view(result)
         own = result.properties
-        if own:
-            return self._with_own(result, view, own)
-        if (known := view.levels.get(result.level)) is None:
+        known = _level(result, view.rule) if own else view.levels.get(result.level)
+        if known is None:
             known = view.levels[result.level] = _level(result, view.rule)
+        message = self._message(result, view)
+        locations, snippet = self._places(result)
+        context = _context(result) if result.partial_fingerprints or result.fingerprints or own else ""
+        path = locations[0].path if locations else ""
+        more = _own(own, view) if own else view.shared
         return Finding(
             tool=self._tool,
             rule=view.name,
             level=known[0],
-            message=self._message(result, view),
-            locations=self._locations(result),
+            message=message,
+            locations=locations,
             word=known[1],
-            snippet=_snippet(result),
-            context=_own_fingerprint(result),
-            cwe=view.cwe,
-            gain=view.gain,
-            fix=view.fix,
+            snippet=snippet,
+            context=context,
+            fingerprint=""
+            if seen is None
+            else numbered(self._tool, view.name, path, context or folded(snippet) or without_digits(message), seen),
+            **more,
         )
 
-    def identity(self, result: Result) -> tuple[str, str, str]:
-        """Rule, path and context of `result` as its finding would have them, without making the finding."""
-        view = self._view(result)
+    def fingerprint(self, result: Result, seen: dict[str, int]) -> str:
+        """The fingerprint of `result`'s finding, without making the finding."""
+        view = self._views.get(result.rule_id) or self._view(result)
+        text = _context(result) if result.partial_fingerprints or result.fingerprints or result.properties else ""
         locations = result.locations
-        first = locations[0].physical_location if locations else None
-        path = self._path(first.artifact_location) if first is not None else ""
-        if not path:
-            path = next((place.path for place in self._locations(result)), "")
-        text = _context(result) if result.properties else _own_fingerprint(result)
-        return view.name, path, text or folded(_snippet(result)) or without_digits(self._message(result, view))
-
-    def _with_own(self, result: Result, view: _RuleView, own: Mapping[str, Any]) -> Finding:
-        level, word = _level(result, view.rule)
-        return Finding(
-            tool=self._tool,
-            rule=view.name,
-            level=level,
-            message=self._message(result, view),
-            locations=self._locations(result),
-            word=word,
-            snippet=_snippet(result),
-            context=_context(result),
-            cwe=_cwe(own, view.rule),
-            aliases=_words(own, "secdl/aliases"),
-            purl=_line(own, "secdl/purl") or None,
-            gain=_line(own, "secdl/gain") or view.gain,
-            fix=_line(own, "secdl/fix") or view.fix,
-        )
+        physical = locations[0].physical_location if locations else None
+        path = self._path(physical.artifact_location) if physical is not None else ""
+        if not text and physical is not None and (snippet := physical.region.snippet) is not None:
+            text = folded(clean(snippet.text, limit=_MAX_SNIPPET))
+        if not path or not text:
+            places, snippet_text = self._places(result)
+            path = places[0].path if places else ""
+            text = text or folded(snippet_text) or without_digits(self._message(result, view))
+        return numbered(self._tool, view.name, path, text, seen)
 
     def artifacts(self) -> tuple[str, ...]:
         """Paths of the files that the run lists as looked at, sorted."""
@@ -238,14 +249,11 @@ class Reader:
         view = self._rules.get(key)
         if view is None:
             named, rule = self._named(*key)
-            view = self._rules[key] = _RuleView(
-                name=one_line(named, limit=200),
-                rule=rule,
-                cwe=_cwe({}, rule),
-                gain=_line(rule.properties, "secdl/gain"),
-                fix=_line(rule.properties, "secdl/fix"),
-                levels={},
-            )
+            gain, fix = _line(rule.properties, "secdl/gain"), _line(rule.properties, "secdl/fix")
+            shared = _Shared(cwe=_cwe({}, rule), gain=gain, fix=fix)
+            view = self._rules[key] = _RuleView(name=one_line(named, limit=200), rule=rule, shared=shared, levels={})
+        if result.rule_id in self._by_id:
+            self._views[result.rule_id] = view
         return view
 
     def _named(self, named: str, index: int) -> tuple[str, ReportingDescriptor]:
@@ -258,27 +266,40 @@ class Reader:
 
     def _message(self, result: Result, view: _RuleView) -> str:
         message, rule = result.message, view.rule
-        text = message.text or message.markdown
+        text = message.text
+        if text and not message.arguments and len(text) <= _MAX_MESSAGE and text.isprintable():
+            return text.strip()
+        text = text or message.markdown
         if not text and message.id in rule.message_strings:
             text = rule.message_strings[message.id].text
         if message.arguments:
             for number, argument in enumerate(message.arguments[:_MAX_ARGUMENTS]):
                 text = text[:_MAX_TEMPLATE].replace(f"{{{number}}}", argument[:_MAX_TEMPLATE])
-        return clean((text or rule.short_description.text or view.name).strip())
+        return clean((text or rule.short_description.text or view.name).strip(), limit=_MAX_MESSAGE)
 
-    def _locations(self, result: Result) -> tuple[Location, ...]:
+    def _places(self, result: Result) -> tuple[tuple[Location, ...], str]:
+        """The locations of `result`, and the first snippet among them."""
         found: list[Location] = []
+        snippet = ""
         for location in result.locations[:_MAX_LOCATIONS]:
             physical = location.physical_location
-            if physical is not None and (path := self._path(physical.artifact_location)):
+            if physical is not None:
                 region = physical.region
-                found.append(
-                    Location(path=path, line=position(region.start_line), column=position(region.start_column))
-                )
-                continue
+                if region.snippet is not None and not snippet:
+                    snippet = clean(region.snippet.text, limit=_MAX_SNIPPET)
+                if path := self._path(physical.artifact_location):
+                    line, column = region.start_line, region.start_column
+                    found.append(
+                        Location(
+                            path=path,
+                            line=line if line is None else position(line),
+                            column=column if column is None else position(column),
+                        )
+                    )
+                    continue
             for logical in location.logical_locations[:1]:
                 found.append(Location(path=self._job.path(logical.fully_qualified_name or logical.name)))
-        return tuple(found)
+        return tuple(found), snippet
 
     def _path(self, location: ArtifactLocation) -> str:
         key = (location.uri, location.uri_base_id, location.index)
@@ -301,10 +322,11 @@ class Reader:
 
 def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
     word = result.level or rule.default_configuration.level
-    own = _text(result.properties, "secdl/level")
+    properties = result.properties or {}
+    own = _text(properties, "secdl/level")
     if own in _LEVEL_WORDS:
-        return Level(own), _line(result.properties, "secdl/word")
-    severity = result.properties.get("security-severity", rule.properties.get("security-severity"))
+        return Level(own), _line(properties, "secdl/word")
+    severity = properties.get("security-severity", rule.properties.get("security-severity"))
     if severity is None:
         return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
     try:
@@ -321,23 +343,21 @@ def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
     return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
 
 
-def _snippet(result: Result) -> str:
-    for location in result.locations:
-        physical = location.physical_location
-        if physical is not None and (snippet := physical.region.snippet) is not None:
-            return clean(snippet.text, limit=_MAX_SNIPPET)
-    return ""
+def _own(own: Mapping[str, Any], view: _RuleView) -> _Shared:
+    shared = view.shared
+    return _Shared(
+        cwe=_cwe(own, view.rule),
+        aliases=_words(own, "secdl/aliases"),
+        purl=_line(own, "secdl/purl") or None,
+        gain=_line(own, "secdl/gain") or shared["gain"],
+        fix=_line(own, "secdl/fix") or shared["fix"],
+    )
 
 
 def _context(result: Result) -> str:
-    given = _text(result.properties, "secdl/context")
-    return _short(given) if given else _own_fingerprint(result)
-
-
-def _own_fingerprint(result: Result) -> str:
-    own = result.fingerprints or result.partial_fingerprints
-    if not own:
-        return ""
+    if result.properties and (given := _text(result.properties, "secdl/context")):
+        return _short(given)
+    own = result.fingerprints or result.partial_fingerprints or {}
     return _short("|".join(f"{key}={own[key]}" for key in sorted(own) if key != FINGERPRINT))
 
 

@@ -22,10 +22,14 @@ class ArtifactLocation(_Struct, frozen=True):
     index: int = -1
 
 
+class Snippet(_Struct, frozen=True):
+    text: str = ""
+
+
 class Region(_Struct, frozen=True):
     start_line: int | None = None
     start_column: int | None = None
-    snippet: Message | None = None
+    snippet: Snippet | None = None
 
 
 class PhysicalLocation(_Struct, frozen=True):
@@ -60,11 +64,11 @@ class Result(_Struct, frozen=True):
     kind: str = "fail"
     level: str = ""
     locations: tuple[SarifLocation, ...] = ()
-    fingerprints: dict[str, str] = {}
-    partial_fingerprints: dict[str, str] = {}
+    fingerprints: dict[str, str] | None = None
+    partial_fingerprints: dict[str, str] | None = None
     baseline_state: str = ""
     suppressions: tuple[Suppression, ...] = ()
-    properties: dict[str, Any] = {}
+    properties: dict[str, Any] | None = None
 
 
 class Configuration(_Struct, frozen=True):

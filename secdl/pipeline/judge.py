@@ -103,7 +103,7 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
     if planned is None:
         # Nothing is planted in a foreign report, and it may be large: it is read as it is asked for.
         foreign = run.map(f"evidence/{evidence.job}/{job.output}")
-        return identify(sarif.parse(foreign, job)) if foreign and evidence.outcome is Outcome.OK else iter(())
+        return sarif.identified(foreign, job) if foreign and evidence.outcome is Outcome.OK else iter(())
     raw = run.read(f"evidence/{evidence.job}/{job.output}")
     if not raw:
         return iter(())
@@ -120,7 +120,8 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
 def store(run: RunFolder, judgement: Judgement) -> None:
     """Writes findings.jsonl and verdict.json, and seals the run; reports of an earlier verdict go first."""
     shutil.rmtree(run.path / "report", ignore_errors=True)
-    encode = msgspec.json.Encoder(order="sorted").encode
+    # In the order of the fields: as good as sorted for the same bytes, and nearly twice as fast.
+    encode = msgspec.json.Encoder().encode
     run.write(FINDINGS, (encode(finding) + b"\n" for finding in judgement.findings))
     run.write(VERDICT, codec.encode(judgement.verdict))
     run.seal()

@@ -8,7 +8,7 @@ from secdl.model import sarif
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
-from secdl.model.fingerprint import context, identify
+from secdl.model.fingerprint import identify
 from secdl.model.tool import Job, Rule, Stage
 
 LINE = st.text("abc <&>\"'%ü😀/:#?", min_size=1, max_size=20).map(str.strip).filter(bool)
@@ -62,12 +62,14 @@ def test_what_secdl_writes_reads_back_to_the_same_findings(findings):
 
 
 @given(st.lists(FINDINGS, max_size=6))
-def test_identity_agrees_with_the_finding(findings):
-    raw = sarif.document([sarif.run_of("t", "1", findings)])
+def test_fingerprint_in_one_step_is_the_one_that_findings_get(findings):
+    raw = sarif.document([sarif.run_of("t", "1", findings * 2)])
+    expected = list(identify(read(raw)))
+    assert list(sarif.identified(raw, job())) == expected
     (run,) = sarif.read(raw, where="x").runs
-    reader = sarif.Reader(run, job())
-    for found, one in zip(sarif.results(run, raw, where="x"), findings, strict=True):
-        assert reader.identity(found) == (one.rule, one.path, context(reader.finding(found)))
+    reader, seen = sarif.Reader(run, job()), {}
+    prints = [reader.fingerprint(found, seen) for found in sarif.results(run, raw, where="x")]
+    assert prints == [one.fingerprint for one in expected]
 
 
 @given(st.lists(FINDINGS, max_size=4))
@@ -117,6 +119,13 @@ def test_levels_without_score(word, level):
     assert read(document(result(level=word)))[0].level == level
     default = [{"id": "R", "defaultConfiguration": {"level": word}}]
     assert read(document(result(), rules=default))[0].level == level
+
+
+def test_what_one_result_says_of_itself_is_not_taken_for_the_next():
+    own = {"security-severity": "9.5", "secdl/gain": "root", "secdl/fix": "mend", "secdl/purl": "p", "cwe": "CWE-1"}
+    first, second = read(document(result(properties=own), result(), rules=[{"id": "R"}]))
+    assert (first.level, first.gain, first.fix, first.purl, first.cwe) == ("critical", "root", "mend", "p", ("CWE-1",))
+    assert (second.level, second.gain, second.fix, second.purl, second.cwe) == ("medium", "", "", None, ())
 
 
 def test_level_that_nobody_states_is_warning_as_the_standard_says():
