@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import platform
 import sys
 import tempfile
 import traceback
@@ -65,6 +66,9 @@ def run(arguments: list[str] | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; gives the exit status."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        complain(f"runs on Linux x86_64, not on {sys.platform} {platform.machine()}: use a virtual machine or CI")
+        return 2
     try:
         status = cli.main(arguments, prog_name="secdl", standalone_mode=False)
     except click.exceptions.Abort:

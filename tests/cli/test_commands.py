@@ -1,0 +1,217 @@
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from secdl.cli.main import main
+from tests.cli.conftest import configure, sarif
+
+Verdict = Callable[[], dict[str, Any]]
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def test_the_run_is_the_last_line_of_output_and_judging_it_again_gives_the_same_bytes(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "echo.sarif").write_text(sarif("one", "two"))
+    assert main(["secure"]) == 1
+    run = Path(capsys.readouterr().out.splitlines()[-1])
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    assert main(["gate", run.name]) == 1
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+def test_a_run_folder_is_judged_alike_where_it_was_copied_to(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    main(["secure"])
+    run = (tree / ".secdl/runs/latest").resolve()
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / run.name
+    subprocess.run(["/bin/cp", "-r", str(run), str(elsewhere)], check=True)
+    os.chdir(elsewhere.parent)
+    assert main(["gate", str(elsewhere)]) == 1
+    for name in ("verdict.json", "findings.jsonl", "SHA256SUMS"):
+        assert (elsewhere / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_every_format_of_a_report_is_written(tree: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    main(["secure"])
+    capsysbinary.readouterr()
+    shown = {}
+    for kind in ("html", "sarif", "markdown", "junit", "json"):
+        assert main(["report", "--format", kind]) == 0
+        shown[kind] = capsysbinary.readouterr().out
+    assert shown["html"].startswith(b"<!doctype html>")
+    assert json.loads(shown["sarif"])["version"] == "2.1.0"
+    assert b"FAIL" in shown["markdown"]
+    assert ElementTree.fromstring(shown["junit"]).tag == "testsuites"  # noqa: S314 - our own bytes
+    assert json.loads(shown["json"])["verdict"] == "FAIL"
+    assert main(["report", "-o", "r.html"]) == 0
+    assert (tree / "r.html").read_bytes() == shown["html"]
+
+
+def test_a_run_that_was_altered_is_not_reported(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    main(["secure"])
+    path = tree / ".secdl/runs/latest/verdict.json"
+    path.write_text(path.read_text().replace("FAIL", "PASS"))
+    assert main(["report"]) == 2
+    assert "verdict.json does not match SHA256SUMS" in capsys.readouterr().err
+
+
+def test_scan_leaves_evidence_and_no_verdict(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", "sast"]) == 0
+    run = Path(capsys.readouterr().out.splitlines()[-1])
+    assert not (run / "verdict.json").exists()
+    assert main(["report", run.name]) == 2
+    assert main(["gate", run.name]) == 0
+
+
+def test_a_waiver_is_written_used_listed_and_due(
+    tree: Path, verdict: Verdict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 1
+    common = ["--rule", "echo:one", "--path", "src/a.c", "--reason", "bounded by the caller", "--owner", "net team"]
+    soon = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 5 * 86400))
+    assert main(["waiver", "add", *common, "--approver", "net team", "--expires", soon]) == 2
+    assert "two people" in capsys.readouterr().err
+    assert main(["waiver", "add", *common, "--approver", "release manager", "--expires", "2099-01-01"]) == 2
+    assert main(["waiver", "add", *common, "--approver", "release manager", "--expires", soon]) == 0
+    assert main(["secure"]) == 0
+    assert verdict()["counts"]["waived"] == 1
+    capsys.readouterr()
+    assert main(["waiver", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["owner"] == "net team"
+    assert main(["waiver", "due"]) == 1
+    assert main(["waiver", "due", "--days", "1"]) == 0
+
+
+def test_an_import_is_judged_and_never_stands_in_for_a_required_tool(
+    tree: Path, verdict: Verdict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "bandit.sarif").write_text(sarif("one").replace("echo", "bandit"))
+    assert main(["import", "bandit.sarif"]) == 0
+    run = capsys.readouterr().out.splitlines()[-1]
+    assert main(["gate", run]) == 1
+    judged = json.loads((Path(run) / "verdict.json").read_text())
+    assert judged["partial"] == ["import"]
+    assert [one["tool"] for one in judged["evidence"]] == ["import:bandit"]
+    assert main(["report", run, "--format", "html", "-o", "import.html"]) == 0
+    assert main(["import", "bandit.sarif", "--run", run]) == 0
+    assert main(["report", run]) == 2, "what was added has not been judged"
+
+
+def test_one_bad_file_makes_no_run(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "good.sarif").write_text(sarif("one"))
+    (tree / "bad.sarif").write_text(sarif("one")[:-5])
+    assert main(["import", "good.sarif", "bad.sarif"]) == 2
+    assert "bad.sarif" in capsys.readouterr().err
+    assert not (tree / ".secdl").exists()
+
+
+@pytest.mark.parametrize("arguments", [["explain", "secdl.device.guest-divisor"], ["explain", "fuzz.abort"], ["db", "status"]])
+def test_it_tells_what_it_knows(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out
+
+
+def test_an_unknown_rule_is_answered_by_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "fuzz.abortt"]) == 2
+    assert 'did you mean "fuzz.abort"?' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["config", "policy", "waivers", "verdict", "finding"])
+def test_schemas_are_json_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import jsonschema
+
+    assert main(["schema", kind]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_a_verdict_and_its_findings_match_their_schemas(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import jsonschema
+
+    (tree / "echo.sarif").write_text(sarif("one"))
+    main(["secure"])
+    capsys.readouterr()
+    for kind, name in (("verdict", "verdict.json"), ("finding", "findings.jsonl")):
+        main(["schema", kind])
+        schema = json.loads(capsys.readouterr().out)
+        jsonschema.validate(json.loads((tree / ".secdl/runs/latest" / name).read_text()), schema)
+
+
+def test_a_wrong_key_is_answered_with_file_line_and_the_right_word(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (tree / "secdl.toml").read_text() + "\n[tools.echo]\ntimeout = 3\n"
+    (tree / "secdl.toml").write_text(text)
+    assert main(["secure"]) == 2
+    said = capsys.readouterr().err
+    assert "secdl.toml" in said
+    assert 'did you mean "timeout_s"?' in said
+    assert not (tree / ".secdl").exists()
+
+
+def test_a_bug_is_one_line_and_exit_four(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("x\x1b[31m")
+
+    monkeypatch.setattr("secdl.cli.explain.tools_of", broken)
+    assert main(["explain", "x"]) == 4
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "Traceback" not in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_incomplete_and_leaves_nothing_running(
+    tree: Path, verdict: Verdict, number: signal.Signals
+) -> None:
+    configure(tree, "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)")
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    child = subprocess.Popen([sys.executable, "-m", "secdl", "secure"], env=env, stderr=subprocess.DEVNULL)
+    while not (tree / "pid").exists() or not (tree / "pid").read_text():
+        time.sleep(0.02)
+    child.send_signal(number)
+    assert child.wait(60) == 3
+    judged = verdict()
+    assert judged["verdict"] == "INCOMPLETE"
+    assert "interrupted" in [reason["kind"] for reason in judged["reasons"]]
+    assert not Path(f"/proc/{(tree / 'pid').read_text()}").exists()
+
+
+def test_live_progress_is_shown_on_a_terminal(tree: Path) -> None:
+    leader, follower = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm"}
+    argv = [sys.executable, "-m", "secdl", "secure"]
+    child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(leader)
+    assert child.wait(60) == 0
+    assert b"done" in shown
+    assert b"echo" in shown
