@@ -14,6 +14,7 @@ from secdl.fuzz.triage import Crash, classify
 from secdl.fuzz.vm import Stop, StopKind
 from secdl.model.finding import Level
 
+Test = Callable[[Sequence[str], reproducer.Mode], bool]
 _TRIAGED_A_KIND = 2
 _HANG_REPLAYS = 24
 _HANG_ATTEMPTS = 2
@@ -81,11 +82,11 @@ def _reproduce(search: Search, incident: Incident, out: Path) -> CrashFound:
     lines = full
     if found is not None:
         lines = incident.base + _smaller(plan, incident, lambda part: test(incident.base + part, mode))
-    reproduced = sum(test(lines, mode) for _ in range(attempts))
+    reproduced, mode = _count(test, lines, mode, attempts)
     if not reproduced and lines != full:
         # What held once while it was made smaller was luck: the whole session is the better witness.
         lines = full
-        reproduced = sum(test(lines, mode) for _ in range(attempts))
+        reproduced, mode = _count(test, lines, mode, attempts)
     crash = incident.crash
     last = _last(layout, lines)
     state = (*crash.state, last) if vague(crash) and reproduced else crash.state
@@ -122,7 +123,7 @@ def _reproduce(search: Search, incident: Incident, out: Path) -> CrashFound:
     )
 
 
-def _test(search: Search, incident: Incident) -> Callable[[Sequence[str], reproducer.Mode], bool]:
+def _test(search: Search, incident: Incident) -> Test:
     """The question whether lines stop a fresh process in the incident's way."""
     plan = search.plan
     watchdog_s = min(plan.watchdog_s, _HANG_S) if incident.stop.kind is StopKind.HANG else plan.watchdog_s
@@ -132,6 +133,15 @@ def _test(search: Search, incident: Incident) -> Callable[[Sequence[str], reprod
         return stop is not None and classify(stop).state == incident.crash.state
 
     return test
+
+
+def _count(test: Test, lines: Sequence[str], mode: reproducer.Mode, attempts: int) -> tuple[int, reproducer.Mode]:
+    """How often of `attempts` the lines stop a process, and the way of sending them that does so most often."""
+    best, best_mode = sum(test(lines, mode) for _ in range(attempts)), mode
+    for other in reproducer.MODES:
+        if best < attempts and other != mode and (count := sum(test(lines, other) for _ in range(attempts))) > best:
+            best, best_mode = count, other
+    return best, best_mode
 
 
 def _smaller(plan: DevicePlan, incident: Incident, test: Callable[[tuple[str, ...]], bool]) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """The fuzzer: black-box device-emulation fuzzing of a QEMU binary, one job per `[[fuzz]]`."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
-from secdl.model import sarif
+from secdl.model import codec, sarif
 from secdl.model.config import Config
+from secdl.model.finding import Finding
 from secdl.model.tool import Canary, Job, Rule, Stage, Subject, Tool
 
 PROGRAM = "qemu-system-x86"
@@ -58,6 +60,13 @@ def _binary(job: Job) -> str:
     return job.programs.get(PROGRAM, named) if named == _DEFAULT_BINARY else named
 
 
+def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
+    """The findings of a report, each with what a guest gains."""
+    gain = {rule.id: rule.gain for rule in rules()}
+    for finding in sarif.parse(raw, job):
+        yield msgspec.structs.replace(finding, gain=finding.gain or gain.get(finding.rule, ""))
+
+
 def rules() -> tuple[Rule, ...]:
     """What each kind of stop means to whoever runs guests."""
     again = "Run the reproducer named in the finding, mend the device, keep the script as a regression test."
@@ -101,7 +110,7 @@ TOOL = Tool(
     title="Device-emulation fuzzing over qtest",
     subjects=subjects,
     argv=argv,
-    parse=sarif.parse,
+    parse=parse,
     work=sarif.work,
     output="out.sarif",
     builtin="secdl.fuzz",

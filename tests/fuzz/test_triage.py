@@ -51,6 +51,10 @@ def test_a_sanitizer_report_gives_class_and_cwe() -> None:
             "qom/object.c: object_set: no property",
         ),
         ("qemu: hardware error: EDU: DMA range 0x12-0x34 out of bounds\n", "EDU: DMA range N-N out of bounds"),
+        (
+            "qemu: ./include/exec/cached.h.inc:88: stw_le: Assertion `addr < cache->len' failed.\n",
+            "include/exec/cached.h.inc: stw_le: addr < cache->len",
+        ),
         ("qemu-system-x86_64: warning: all is well\n", ""),
     ],
 )

@@ -76,7 +76,9 @@ def test_a_report_reads_back_to_its_findings_and_its_work() -> None:
     real = msgspec.structs.replace(planted, locations=(Location(path="device:e1000"),), cwe=("CWE-617",))
     work = Work(read={"devices": 1, "operations": 500}, unread=("device:nvme: did not start",))
     raw = sarif.document([sarif.run_of("fuzz", "7.2", [planted, real], work=work)])
-    assert [finding.path for finding in TOOL.parse(raw, _job())] == ["canary:canary-abort", "device:e1000"]
+    found = list(TOOL.parse(raw, _job()))
+    assert [finding.path for finding in found] == ["canary:canary-abort", "device:e1000"]
+    assert all("its own VM" in finding.gain for finding in found)
     assert TOOL.work(raw, _job()) == work
 
 
