@@ -13,7 +13,7 @@ from secdl.model.image import FILE as IMAGE_FILE
 from secdl.model.image import ImageRecord
 from secdl.model.record import Excerpt, Record
 from secdl.model.tool import CANARY_PACKAGE
-from secdl.report import words
+from secdl.report import engines, words
 from secdl.report.rows import Ran
 from secdl.report.svg import safe_svg
 from secdl.report.view import View
@@ -115,12 +115,11 @@ def packages(seen: View) -> tuple[Packages, ...]:
 def images(record: Record) -> tuple[ImageRecord, ...]:
     """Every image that the run opened, in plan order."""
     found = []
-    for evidence in record.evidence:
-        if (raw := record.file(evidence.job, IMAGE_FILE)) is not None:
-            try:
-                found.append(codec.decode(raw, ImageRecord, where=evidence.job))
-            except MalformedOutput:
-                continue
+    for job, raw in engines.files(record, IMAGE_FILE):
+        try:
+            found.append(codec.decode(raw, ImageRecord, where=job))
+        except MalformedOutput:
+            continue
     unique = {(image.name, image.digest): image for image in found}
     return tuple(unique.values())
 
@@ -177,8 +176,9 @@ def _finding_row(finding: Finding, excerpts: Mapping[tuple[str, int], Excerpt]) 
 
 
 def _boms(record: Record) -> Iterator[tuple[str, Bom]]:
+    valid = engines.counted(record)
     for evidence in record.evidence:
-        for name in sorted(evidence.files):
+        for name in sorted(evidence.files) if evidence.job in valid else ():
             # Below a folder lie copies: the planted defects, and what was scanned.
             if name.endswith(".json") and "/" not in name and (raw := record.file(evidence.job, name)) is not None:
                 if b'"CycloneDX"' not in raw[:4096]:

@@ -130,7 +130,7 @@ class ThreatsSeen:
 def fuzzing(record: Record) -> tuple[tuple[str, FuzzSeen], ...]:
     """Every fuzzing job that left its coverage, in plan order."""
     found = []
-    for job, raw in _files(record, COVERAGE_FILE):
+    for job, raw in files(record, COVERAGE_FILE):
         try:
             found.append((job, codec.decode(raw, FuzzSeen, where=job)))
         except MalformedOutput:
@@ -141,7 +141,7 @@ def fuzzing(record: Record) -> tuple[tuple[str, FuzzSeen], ...]:
 def hardening(record: Record) -> dict[str, HardeningSeen]:
     """By image, what the hardening check found; nothing for an image whose check left none."""
     found = {}
-    for job, raw in _files(record, HARDENING_FILE):
+    for job, raw in files(record, HARDENING_FILE):
         try:
             found[job.partition("@")[2]] = codec.decode(raw, HardeningSeen, where=job)
         except MalformedOutput:
@@ -152,7 +152,7 @@ def hardening(record: Record) -> dict[str, HardeningSeen]:
 def threats(record: Record) -> tuple[ThreatsSeen, ...]:
     """Every threat model that was evaluated, in plan order."""
     found = []
-    for job, raw in _files(record, THREATS_FILE):
+    for job, raw in files(record, THREATS_FILE):
         try:
             report = codec.decode(raw, ThreatReport, where=job)
         except MalformedOutput:
@@ -218,7 +218,14 @@ def _worst(row: CoverageRow) -> tuple[bool, bool, int, int, str, str]:
     )
 
 
-def _files(record: Record, name: str) -> Iterator[tuple[str, bytes]]:
+def counted(record: Record) -> frozenset[str]:
+    """Jobs whose evidence counts: what others left beside theirs proves nothing."""
+    return frozenset(summary.job for summary in record.verdict.evidence if summary.valid)
+
+
+def files(record: Record, name: str) -> Iterator[tuple[str, bytes]]:
+    """Each valid job's file `name`, in plan order, where there is one."""
+    valid = counted(record)
     for evidence in record.evidence:
-        if (raw := record.file(evidence.job, name)) is not None:
+        if evidence.job in valid and (raw := record.file(evidence.job, name)) is not None:
             yield evidence.job, raw

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from math import ceil
 
 from secdl.model.finding import LEVELS, Finding
@@ -41,7 +41,8 @@ def listed(parts: tuple[str, ...] | list[str], *, last: str = "and") -> str:
 
 def moment(value: datetime) -> str:
     """An instant as people compare it: `2026-11-24 21:05 UTC`."""
-    return value.strftime("%Y-%m-%d %H:%M UTC")
+    utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return utc.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def age(since: date | None, today: date) -> str:

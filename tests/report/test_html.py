@@ -1,6 +1,6 @@
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta, timezone
 from html.parser import HTMLParser
 
 import msgspec
@@ -221,6 +221,24 @@ def test_answers_that_nobody_judged_are_not_called_live() -> None:
     assert "threats mitigated 0 of 3" in part(page(record), "not-measured")
 
 
+def test_what_stands_beside_evidence_that_does_not_count_is_not_shown() -> None:
+    record = records.failing()
+    lost = tuple(replace(summary, valid=False, reason="canary missed") for summary in record.verdict.evidence)
+    text = page(replace(record, verdict=replace(record.verdict, evidence=lost)))
+    assert "devices fuzzed" not in text
+    assert "threats mitigated" not in text
+    assert "none measured" in part(text, "what")
+    for what in ("a threat model", "fuzzing", "an image"):
+        assert f"no valid evidence of {what}" in text
+
+
+def test_times_are_utc_whatever_the_plan_was_written_in() -> None:
+    there = timezone(timedelta(hours=5, minutes=30))
+    record = records.failing()
+    moved = replace(record, plan=replace(record.plan, as_of=record.plan.as_of.astimezone(there)))
+    assert "2026-11-24 21:05 UTC" in part(page(moved), "what")
+
+
 def test_a_device_that_was_not_fuzzed_says_why() -> None:
     assert "not done</b> did not start: Guest asked for no bus" in page(records.failing())
 
@@ -249,4 +267,4 @@ def test_a_first_seen_day_in_the_future_is_said_to_be_so() -> None:
 
 def test_an_sbom_that_cannot_be_read_is_not_measured() -> None:
     record = replace(records.failing(), file=lambda job, name: b'{"bomFormat": "CycloneDX"')
-    assert "no bill of materials in this run" in page(record)
+    assert "no valid evidence holds a bill of materials" in page(record)
