@@ -129,6 +129,8 @@ def fault(waiver: Waiver, *, limits: WaiverLimits, today: date) -> str:
         return "names no approver"
     if waiver.approver and _person(waiver.approver) == _person(waiver.owner):
         return "is approved by its owner; it takes two people"
+    if (life := (waiver.expires - waiver.created).days) > (most := max(limits.days(level) for level in Level)):
+        return f"lives {life} days; {most} is the most for any level"
     if waiver.path and (broad := _too_broad(waiver.path)):
         return broad
     if "*" in waiver.rule:

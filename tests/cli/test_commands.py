@@ -121,7 +121,9 @@ def test_one_bad_file_makes_no_run(tree: Path, capsys: pytest.CaptureFixture[str
     assert not (tree / ".secdl").exists()
 
 
-@pytest.mark.parametrize("arguments", [["explain", "secdl.device.guest-divisor"], ["explain", "fuzz.abort"], ["db", "status"]])
+@pytest.mark.parametrize(
+    "arguments", [["explain", "secdl.device.guest-divisor"], ["explain", "fuzz.abort"], ["db", "status"]]
+)
 def test_it_tells_what_it_knows(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     assert capsys.readouterr().out

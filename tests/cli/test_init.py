@@ -98,6 +98,8 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "noxfile.py").write_text("mine")
+    (tmp_path / "python/requirements.txt").write_text("six==1.16.0 \\\n    --hash=sha256:00\n# a comment\n")
+    (tmp_path / "requirements.txt").write_text("sphinx\n")
     assert main(["init"]) == 0
     assert (tmp_path / "noxfile.py").read_text() == "mine"
     out = capsys.readouterr().out

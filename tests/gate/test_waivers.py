@@ -174,4 +174,4 @@ def test_due_lists_the_soonest_first():
 
 def test_limits_default_to_something():
     assert WaiverLimits().days(Level.HIGH) == 90
-    assert gate.fault(waiver(expires=date(2030, 1, 1)), limits=WaiverLimits(), today=DAY) == ""
+    assert "90 is the most" in gate.fault(waiver(expires=date(2030, 1, 1)), limits=WaiverLimits(), today=DAY)
