@@ -1,6 +1,7 @@
 """What the linker and compiler did to harden one ELF file."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,9 +46,14 @@ def inspect(raw: bytes) -> Hardening | None:
     config.parse_notes = False
     config.parse_overlay = False
     config.parse_symbol_versions = False
-    binary = lief.ELF.parse(raw, config)
-    if binary is None or not len(binary.segments):
-        return None
+    with warnings.catch_warnings():
+        # lief warns of every number that it has no name for.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        binary = lief.ELF.parse(raw, config)
+        return None if binary is None or not len(binary.segments) else _hardening(binary)
+
+
+def _hardening(binary: lief.ELF.Binary) -> Hardening:
     imported = {str(symbol.name) for symbol in binary.imported_symbols}
     symbols = imported | {str(symbol.name) for symbol in binary.symtab_symbols}
     go = any(section.name in (".gopclntab", ".note.go.buildid") for section in binary.sections)

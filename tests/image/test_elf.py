@@ -1,3 +1,4 @@
+import random
 import struct
 from pathlib import Path
 
@@ -64,3 +65,13 @@ def test_library_paths_of_the_system_are_safe(path: str) -> None:
 
 def test_origin_is_unsafe_in_a_program_with_raised_rights() -> None:
     assert unsafe_paths(("$ORIGIN/../lib",), raised=True) == ("$ORIGIN/../lib",)
+
+
+def test_no_damage_makes_inspection_fail() -> None:
+    quiet()
+    rng = random.Random(1)  # noqa: S311 - the same damage each time
+    for _ in range(300):
+        broken = bytearray(weak_elf())
+        for _ in range(rng.randint(1, 8)):
+            broken[rng.randrange(len(broken))] = rng.randrange(256)
+        inspect(bytes(broken))

@@ -1,3 +1,4 @@
+import random
 import tarfile
 from pathlib import Path
 
@@ -165,3 +166,26 @@ def test_names_that_are_not_utf_8_are_kept_and_can_be_shown(tmp_path: Path) -> N
         archive.addfile(member("etc/caf\udce9"))
     with open_tar(path) as rootfs:
         assert list(rootfs.entries) == ["etc/caf\udce9"]
+
+
+def test_no_damage_makes_anything_but_a_whole_image_or_a_refusal(tmp_path: Path) -> None:
+    raw = debian(tmp_path / "a.tar", link("a", "b")).read_bytes()
+    rng = random.Random(1)  # noqa: S311 - the same damage each time
+    path = tmp_path / "b.tar"
+    refusals = 0
+    for _ in range(300):
+        broken = bytearray(raw)
+        header = rng.randrange(len(raw) // 512) * 512
+        for _ in range(rng.randint(1, 4)):
+            broken[header + rng.randrange(512)] = rng.choice(b"07LKxgS\0\x80\xff")
+        if rng.random() < 0.5:
+            # With the right sum the header is believed.
+            broken[header + 148 : header + 156] = b" " * 8
+            broken[header + 148 : header + 156] = b"%06o\0 " % sum(broken[header : header + 512])
+        path.write_bytes(broken[: len(broken) - rng.choice((0, 0, 512, 700))])
+        try:
+            with open_tar(path) as rootfs:
+                assert all(".." not in name.split("/") for name in rootfs.entries)
+        except ImageRefused:
+            refusals += 1
+    assert refusals > 100
