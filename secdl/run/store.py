@@ -190,11 +190,16 @@ class RunFolder:
         link = self.path.parent / "latest"
         temporary = link.with_name(f".latest.{os.getpid()}.tmp")
         with locked(self.path.parent / ".lock"):
-            if link.is_symlink() and link.readlink().name > self.path.name:
+            # The ids of two runs of one second say nothing of their order: the one that ends last is the newer.
+            if link.is_symlink() and _second(link.readlink().name) > _second(self.path.name):
                 return
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(self.path.name)
             temporary.replace(link)
+
+
+def _second(run_id: str) -> str:
+    return run_id.partition("-")[0]
 
 
 def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:

@@ -59,6 +59,13 @@ def test_latest_points_to_the_newest_finished_run(run: RunFolder, tmp_path: Path
     assert RunFolder.find(tmp_path / ".secdl/runs", "latest").path == run.path
 
 
+def test_of_two_runs_of_one_second_the_one_that_ends_last_is_latest(run: RunFolder, tmp_path: Path) -> None:
+    run.finish()
+    later = RunFolder.create(tmp_path / ".secdl/runs", now=NOON, token="0000")
+    later.finish()
+    assert RunFolder.find(tmp_path / ".secdl/runs", "latest").path == later.path
+
+
 def test_a_run_is_found_by_folder_id_or_latest(run: RunFolder, tmp_path: Path) -> None:
     base = tmp_path / ".secdl/runs"
     assert RunFolder.find(base, run.id).path == RunFolder.find(base, str(run.path)).path == run.path
