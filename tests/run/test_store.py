@@ -62,6 +62,7 @@ def test_latest_points_to_the_newest_finished_run(run: RunFolder, tmp_path: Path
 def test_of_two_runs_of_one_second_the_one_that_ends_last_is_latest(run: RunFolder, tmp_path: Path) -> None:
     run.finish()
     later = RunFolder.create(tmp_path / ".secdl/runs", now=NOON, token="0000")
+    later.write("plan.json", b"{}")
     later.finish()
     assert RunFolder.find(tmp_path / ".secdl/runs", "latest").path == later.path
 
