@@ -1,5 +1,6 @@
 """What the machine's own apt is configured to: where packages come from, and what state its indexes are in."""
 
+import glob
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +11,8 @@ from pathlib import Path
 from secdl.model.errors import ConfigError
 
 FORMAT = "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(FILENAME)"
-"""What `apt-get indextargets --format` is asked for; `parse_targets` reads it."""
+"""What `apt-get indextargets --no-release-info --format` is asked for; `parse_targets` reads it. Without release
+information it also answers where the indexes were deleted, as they are in container images."""
 # How apt reaches its sources, and how it judges their age: a build must see them as the machine does.
 _KEPT = re.compile(
     r"^(Acquire::(?:(?:http|https|ftp)::[A-Za-z:-]*Proxy[A-Za-z0-9.:-]*|Retries|Check-Valid-Until|Check-Date)"
@@ -81,9 +83,11 @@ def sources_list(targets: Sequence[Target]) -> str:
 def index_state(targets: Sequence[Target]) -> str:
     """A digest that changes when the machine's indexes of `targets` change; absent files count as such."""
     state = sha256()
-    for target in sorted(targets, key=lambda target: (target.uri, target.release, target.component)):
+    for target in sorted(targets, key=lambda target: (target.uri, target.release, target.component, target.file)):
         path = Path(target.file)
-        content = sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+        # apt keeps them plain or under any of its compressions.
+        kept = sorted(path.parent.glob(f"{glob.escape(path.name)}*"))
+        content = " ".join(sha256(file.read_bytes()).hexdigest() for file in kept) or "absent"
         state.update(f"{target.release}\t{target.component}\t{content}\n".encode())
     return state.hexdigest()
 

@@ -21,6 +21,7 @@ from secdl.model import codec
 from secdl.model.errors import ConfigError, ToolFailed
 from secdl.model.image import ImageRecord
 from secdl.model.text import one_line
+from secdl.run.install.step import proxies
 from secdl.run.process import Cancel, execute
 
 TAR = "rootfs.tar"
@@ -118,7 +119,7 @@ def _make(recipe: Recipe, suite: str, sources: str, fresh: Path, mmdebstrap: str
             argv,
             cwd=fresh,
             folder=log,
-            env={"TMPDIR": str(room), "SOURCE_DATE_EPOCH": str(recipe.source_date_epoch)},
+            env={"TMPDIR": str(room), "SOURCE_DATE_EPOCH": str(recipe.source_date_epoch), **proxies()},
             timeout_s=_TIMEOUT_S,
             cancel=cancel,
         )
@@ -153,7 +154,7 @@ def _targets(cache: Path) -> str:
     stamp, kept = apt.stamp(), cache / "images" / ".targets"
     if kept.is_file() and (text := kept.read_text()).startswith(f"{stamp}\n"):
         return text
-    text = _ask("apt-get", "indextargets", "--format", apt.FORMAT)
+    text = _ask("apt-get", "indextargets", "--no-release-info", "--format", apt.FORMAT, "Created-By: Packages")
     write(kept, f"{stamp}\n{text}".encode())
     return text
 

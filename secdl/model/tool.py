@@ -217,7 +217,8 @@ class Tool:
     canary must lie too, or that cannot read a file as it is; it raises as `parse` does. `narrows` is true where
     `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
     the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
-    deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own.
+    deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own, `downloads`
+    true where it goes to the network, by the user's proxies.
     `settings` is a frozen msgspec.Struct type (forbid_unknown_fields) of its own keys under `[tools.NAME]`.
     """
 
@@ -245,6 +246,7 @@ class Tool:
     weight_s: float = 10.0
     timeout_s: float = 300.0
     reusable: bool = True
+    downloads: bool = False
     settings: type | None = None
 
     def starting(self, job: Job) -> "Tool":

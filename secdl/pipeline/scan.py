@@ -20,6 +20,7 @@ from secdl.pipeline.excerpts import EXCERPTS, capture
 from secdl.pipeline.programs import Programs
 from secdl.run import schedule
 from secdl.run.checkout import Checkout
+from secdl.run.install.step import proxies
 from secdl.run.process import Cancel, Exit, execute
 from secdl.run.store import MARK, RunFolder, copy_tree, files_below, sha256_of
 from secdl.run.toolchain import Toolchain, Unavailable
@@ -185,7 +186,11 @@ class Scan:
             cwd=Path(job.root),
             folder=folder,
             # An engine must be the secdl that runs here, from wherever it was imported.
-            env={**tool.env, "PYTHONPATH": str(PACKAGE.parent)} if tool.builtin else tool.env,
+            env={
+                **tool.env,
+                **({"PYTHONPATH": str(PACKAGE.parent)} if tool.builtin else {}),
+                **(proxies() if tool.downloads else {}),
+            },
             timeout_s=job.timeout_s,
             size_cap_bytes=job.size_cap_bytes,
             cancel=self.cancel,

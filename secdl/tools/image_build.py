@@ -55,4 +55,5 @@ TOOL = Tool(
     timeout_s=1200.0,
     # It keeps what it builds itself, and must look at the machine's package indexes each time.
     reusable=False,
+    downloads=True,
 )

@@ -189,6 +189,22 @@ def test_the_first_release_of_the_recipe_that_apt_has_wins_with_its_updates() ->
     )
 
 
+@pytest.mark.parametrize("suffix", ["", ".lz4", ".xz"])
+def test_indexes_count_under_any_compression_and_may_be_absent(tmp_path: Path, suffix: str) -> None:
+    row = TARGETS.format(suite="bookworm", lists=tmp_path)
+    absent = apt.index_state(apt.parse_targets(row))
+    (tmp_path / f"main_Packages{suffix}").write_text("1")
+    first = apt.index_state(apt.parse_targets(row))
+    (tmp_path / f"main_Packages{suffix}").write_text("2")
+    assert len({absent, first, apt.index_state(apt.parse_targets(row))}) == 3
+
+
+def test_proxies_of_the_user_reach_mmdebstrap(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:8080")
+    machine.build()
+    assert "https_proxy=http://proxy.example:8080\n" in (machine.folder / "env").read_text()
+
+
 def test_settings_that_could_run_programs_are_not_taken_over() -> None:
     dump = 'Acquire::Retries "3";\nAPT::Update::Post-Invoke:: "rm -rf /";\nAcquire::https::Proxy "x";\nDir::Etc "y";\n'
     assert apt.options(dump) == ('Acquire::Retries "3"', 'Acquire::https::Proxy "x"')

@@ -91,6 +91,11 @@ def command(
     return Output(status=end.status, fault=end.fault, stdout=printed["stdout"], stderr=printed["stderr"])
 
 
+def proxies(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The user's proxy settings, for what goes to the network."""
+    return {name: environ[name] for name in environ if name.lower().endswith("_proxy") and environ[name]}
+
+
 def installer_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What of the user's environment an installer is given."""
     passed = {name: environ[name] for name in _PASSED if environ.get(name)}
