@@ -19,9 +19,7 @@ _ATTRIBUTE = re.compile(
     r"|G_GNUC_(?:UNUSED|WARN_UNUSED_RESULT|NULL_TERMINATED)"
     r"|(?:QEMU_ALIGNED|GCC_FMT_ATTR|G_GNUC_PRINTF|TSA_\w+|__attribute__\s*\()\([^()]*\)\)?)(?!\w)"
 )
-_FORMAT = re.compile(
-    r"\b(?:(?:HWADDR_|VADDR_)?PRI[a-zA-Z]+\d*|[A-Z_]+_PRI[a-z]\d*|TARGET_FMT_\w+|RAM_ADDR_FMT|SIZE_FMT)\b"
-)
+_FORMAT = re.compile(r"\b(?:(?:[A-Z]+_)?PRI[diouxX](?:\d+|MAX|PTR)?|TARGET_FMT_\w+|RAM_ADDR_FMT|SIZE_FMT)\b")
 _AUTOPTR = re.compile(r"\bg_autoptr\(\s*(\w+)\s*\)")
 _LINKS = re.compile(r"\bQ(?:TAILQ|LIST|SIMPLEQ|SLIST)_(?:HEAD|ENTRY)(?:_ATOMIC)?\([^()]*\)")
 _FOREACH = re.compile(

@@ -20,6 +20,7 @@ def flat(text: str) -> str:
     [
         ("static int coroutine_fn f(void);", "static int f(void);"),
         ('log("0x%" HWADDR_PRIx "!", a);', 'log("0x%" "x" "!", a);'),
+        ('log("%" PRIu64, a);', 'log("%" "x" , a);'),
         ("    QTAILQ_FOREACH(dev, &bus->devs, next) {\n}", "while (dev = &bus->devs) { }"),
         ("    QLIST_FOREACH_SAFE(a, HEAD(x), link, tmp) {\n}", "while (a = HEAD(x)) { }"),
         ("    WITH_RCU_READ_LOCK_GUARD() {\n}", "if (1) { }"),
@@ -46,7 +47,7 @@ def test_what_a_parser_without_headers_trips_over_is_put_aside(source, left):
 
 
 def test_code_that_only_looks_like_a_macro_stays():
-    source = "int f(void)\n{\n    MIN(a, b);\n    x = FIELD(a) ? B : C;\n    return ABS(x);\n}\n"
+    source = "int f(void)\n{\n    MIN(a, b);\n    x = FIELD(a) ? PRIORITY : PRIVATE_D;\n    return ABS(x);\n}\n"
     assert plain(source) == source
 
 

@@ -1,6 +1,6 @@
 /*
  * Relay: a PCI copy engine. The guest writes a command block into its memory and rings a doorbell; the engine copies
- * or fills, and reads a list of segments.
+ * or fills, and reads a list or a chain of segments.
  *
  * The wrong twin of examples/devices/relay_dma.c. A comment that names a rule marks a defect which that rule must
  * report in every run, or the run's evidence does not count. Never built.
@@ -32,6 +32,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(RelayDma, RELAY_DMA)
 #define OP_FILL             1
 #define OP_COPY             2
 #define OP_GATHER           3
+#define OP_CHAIN            4
 
 #define STATUS_DONE         (1u << 0)
 #define STATUS_ERROR        (1u << 1)
@@ -58,6 +59,7 @@ struct RelayDma {
     uint64_t command;
     uint32_t status;
     uint32_t channel;
+    uint64_t moved;
     uint32_t credits[8];
     uint8_t buffer[RELAY_BUFFER_BYTES];
 };
@@ -116,6 +118,24 @@ static bool relay_gather(RelayDma *s, const RelayCommand *cmd)
     return true;
 }
 
+static bool relay_chain(RelayDma *s, const RelayCommand *cmd)
+{
+    uint64_t next = le64_to_cpu(cmd->from);
+    RelaySegment segment;
+
+    /* canary: secdl.device.descriptor-loop-unbounded */
+    while (1) {
+        if (pci_dma_read(PCI_DEVICE(s), next, &segment, sizeof(segment)) != MEMTX_OK) {
+            return false;
+        }
+        s->moved += le32_to_cpu(segment.len);
+        next = le64_to_cpu(segment.addr);
+        if (!next) {
+            return true;
+        }
+    }
+}
+
 static void relay_run(RelayDma *s)
 {
     RelayCommand cmd;
@@ -134,6 +154,9 @@ static void relay_run(RelayDma *s)
         break;
     case OP_GATHER:
         done = relay_gather(s, &cmd);
+        break;
+    case OP_CHAIN:
+        done = relay_chain(s, &cmd);
         break;
     default:
         qemu_log_mask(LOG_GUEST_ERROR, "relay: no operation %u\n", le32_to_cpu(cmd.op));
@@ -230,6 +253,7 @@ static const VMStateDescription relay_vmstate = {
         VMSTATE_UINT64(command, RelayDma),
         VMSTATE_UINT32(status, RelayDma),
         VMSTATE_UINT32(channel, RelayDma),
+        VMSTATE_UINT64(moved, RelayDma),
         VMSTATE_UINT32_ARRAY(credits, RelayDma, 8),
         VMSTATE_END_OF_LIST()
     }
