@@ -1,5 +1,6 @@
 """Stops as they were met, made small, checked in fresh processes and written down."""
 
+import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,8 +20,9 @@ _TRIAGED_A_KIND = 2
 _HANG_REPLAYS = 24
 _HANG_ATTEMPTS = 2
 _HANG_S = 2.0
-# A watchdog: a slow device must not turn one stop into minutes.
-_MINIMISE_S = 10.0
+# Watchdogs: a slow device must not turn one stop into minutes, nor a busy machine a small script into a long one.
+_MINIMISE_CPU_S = 8.0
+_MINIMISE_WALL_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +148,19 @@ def _count(test: Test, lines: Sequence[str], mode: reproducer.Mode, attempts: in
 
 def _smaller(plan: DevicePlan, incident: Incident, test: Callable[[tuple[str, ...]], bool]) -> tuple[str, ...]:
     """Fewer of the incident's lines. The base state stays: a script without it would reach no device."""
-    end = min(plan.deadline, time.monotonic() + _MINIMISE_S)
+    end = min(plan.deadline, time.monotonic() + _MINIMISE_WALL_S)
+    cpu_end = _cpu_s() + _MINIMISE_CPU_S
     replays = min(_HANG_REPLAYS, plan.replays) if incident.stop.kind is StopKind.HANG else plan.replays
-    return minimise(incident.lines, lambda part: time.monotonic() < end and test(part), replays=replays)
+
+    def stops(part: tuple[str, ...]) -> bool:
+        return time.monotonic() < end and _cpu_s() < cpu_end and test(part)
+
+    return minimise(incident.lines, stops, replays=replays)
+
+
+def _cpu_s() -> float:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def _last(layout: Layout, lines: Sequence[str]) -> str:

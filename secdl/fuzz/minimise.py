@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-REPLAYS = 60
+REPLAYS = 80
 Lines = tuple[str, ...]
 
 
