@@ -1,13 +1,16 @@
 """The fuzzer: black-box device-emulation fuzzing of a QEMU binary, one job per `[[fuzz]]`."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Annotated
 
 import msgspec
 
 from secdl.model import codec, sarif
-from secdl.model.config import Config
+from secdl.model.config import Config, Fuzz
+from secdl.model.errors import ConfigError
 from secdl.model.finding import Finding
+from secdl.model.shipped import shipped
 from secdl.model.tool import Canary, Job, Rule, Stage, Subject, Tool
 
 PROGRAM = "qemu-system-x86"
@@ -22,16 +25,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def subjects(config: Config) -> tuple[Subject, ...]:
-    """One subject per `[[fuzz]]`."""
+    """One subject per `[[fuzz]]`. A binary given by path and the device data are what its result depends on."""
+    data = _device_data()
     return tuple(
         Subject(
             name=fuzz.name,
+            sources=_sources(fuzz),
             settings={
                 "devices": list(fuzz.devices),
                 "binary": fuzz.binary,
                 "operations": fuzz.operations,
                 "seed": fuzz.seed,
                 "machine": fuzz.machine,
+                "device_data": data,
             },
         )
         for fuzz in config.fuzz
@@ -53,11 +59,31 @@ def argv(job: Job) -> tuple[str, ...]:
     )
 
 
+def _sources(fuzz: Fuzz) -> tuple[str, ...]:
+    if "/" in fuzz.binary:
+        return (fuzz.binary,)
+    if fuzz.binary != _DEFAULT_BINARY:
+        # Found on the PATH, it could change without anybody noticing that old evidence speaks of another binary.
+        raise ConfigError(
+            f"binary = {fuzz.binary!r} is not in tools.lock.toml",
+            where=f"[[fuzz]] {fuzz.name}",
+            hint=f"give it as a path, or use {_DEFAULT_BINARY!r}",
+        )
+    return ()
+
+
+def _device_data() -> str:
+    digest = sha256()
+    for path in sorted(shipped("policies/devices").glob("*.toml")):
+        digest.update(path.read_bytes() + b"\0")
+    return f"sha256:{digest.hexdigest()}"
+
+
 def _binary(job: Job) -> str:
     named = str(job.settings["binary"])
     if "/" in named:
         return named if named.startswith("/") else f"{job.root}/{named}"
-    return job.programs.get(PROGRAM, named) if named == _DEFAULT_BINARY else named
+    return job.programs.get(PROGRAM, named)
 
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:

@@ -3,7 +3,7 @@ import pytest
 
 from secdl.model import sarif
 from secdl.model.config import Config, Fuzz, ProductTable
-from secdl.model.errors import MalformedOutput
+from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.tool import Job, Stage
@@ -50,12 +50,26 @@ def test_argv_names_everything_that_decides_the_run() -> None:
         ("build/qemu-system-x86_64", "/r/build/qemu-system-x86_64"),
         ("/opt/qemu", "/opt/qemu"),
         ("qemu-system-x86_64", "/usr/bin/qemu-system-x86_64"),
-        ("qemu-system-aarch64", "qemu-system-aarch64"),
     ],
 )
 def test_a_binary_given_as_a_path_wins(named: str, used: str) -> None:
     words = TOOL.argv(_job(binary=named))
     assert words[words.index("--binary") + 1] == used
+
+
+def test_what_the_result_depends_on_is_named() -> None:
+    (subject,) = TOOL.subjects(CONFIG)
+    assert subject.sources == ()
+    assert subject.settings["device_data"].startswith("sha256:")
+    own = msgspec.structs.replace(FUZZ, binary="build/qemu-system-x86_64")
+    (subject,) = TOOL.subjects(msgspec.structs.replace(CONFIG, fuzz=(own,)))
+    assert subject.sources == ("build/qemu-system-x86_64",)
+
+
+def test_a_binary_that_only_the_path_knows_is_refused() -> None:
+    other = msgspec.structs.replace(FUZZ, binary="qemu-system-aarch64")
+    with pytest.raises(ConfigError, match="give it as a path"):
+        TOOL.subjects(msgspec.structs.replace(CONFIG, fuzz=(other,)))
 
 
 def test_jobs_come_from_the_settings_and_other_keys_do_no_harm() -> None:
