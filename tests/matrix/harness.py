@@ -81,6 +81,8 @@ def write_tree(root: Path) -> None:
     whose one program is this machine's own `true`."""
     shutil.copytree(DATA, root, dirs_exist_ok=True)
     shutil.copytree(shipped("threatmodels/starter"), root / "threatmodels")
+    (root / "trivy-database/db").mkdir(parents=True)
+    (root / "trivy-database/db/metadata.json").write_text('{"Version": 2}')
     with tarfile.open(root / "image.tar", "w") as tar:
         add(tar, "etc/os-release", b'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
         add(tar, "var/lib/dpkg/status", STATUS.encode())
@@ -94,7 +96,9 @@ def add(tar: tarfile.TarFile, name: str, content: bytes, *, mode: int = 0o644) -
     tar.addfile(entry, io.BytesIO(content))
 
 
-def configure(root: Path, tools: dict[str, dict[str, object]], *, required: tuple[str, str]) -> None:
+def configure(
+    root: Path, tools: dict[str, dict[str, object]], *, required: tuple[str, str], refuse_stale: bool = True
+) -> None:
     """Writes secdl.toml with `[tools]` tables, and a policy that requires one tool of one stage."""
     text = (DATA / "secdl.toml").read_text()
     for name, table in tools.items():
@@ -104,7 +108,8 @@ def configure(root: Path, tools: dict[str, dict[str, object]], *, required: tupl
     policy = 'name = "matrix"\n'
     for profile, tolerates in (("dev", "true"), ("merge", "false")):
         policy += f'[profiles.{profile}]\ntolerates_missing = {tolerates}\nlevels = ["critical"]\n'
-        policy += f'advisory_stale = "{"warn" if profile == "dev" else "refuse"}"\nadvisory_max_days = 3650\n'
+        stale = "refuse" if refuse_stale and profile == "merge" else "warn"
+        policy += f'advisory_stale = "{stale}"\nadvisory_max_days = 3650\n'
         policy += f'[profiles.{profile}.requires]\n{stage} = ["{tool}"]\n'
     (root / "gate.toml").write_text(policy)
 

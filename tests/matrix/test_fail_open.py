@@ -5,6 +5,7 @@ The tools run for real once; what they left is replayed by real processes, whole
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from secdl.advisories.store import import_folder, shipped_folder
 from secdl.model.tool import CANARY, Tool
 from tests.matrix.harness import (
     NOWHERE,
@@ -27,7 +29,8 @@ from tests.matrix.harness import (
     write_tree,
 )
 
-TOOLS = [tool for tool in all_tools() if tool.name != "trivy"]
+TOOLS = all_tools()
+TRIVY = Path(__file__).resolve().parent.parent / "data" / "trivy" / "report.json"
 CASES = (
     "missing",
     "not executable",
@@ -64,6 +67,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     run = (root / ".secdl/runs/latest").resolve()
     recorded = {}
     for tool in TOOLS:
+        if tool.name == "trivy":
+            # Its release cannot be had everywhere; what a real one printed stands in for the run.
+            folder = tmp_path_factory.mktemp("trivy")
+            (folder / tool.output).write_bytes(TRIVY.read_bytes())
+            recorded[tool.name] = Recorded(tool=tool, folder=folder, run="printed elsewhere", status=0)
+            continue
         folders = [path for path in (run / "evidence").iterdir() if path.name.partition("@")[0] == tool.name]
         evidence = json.loads((folders[0] / "evidence.json").read_text())
         assert evidence["outcome"] == "ok", f"{tool.name}: {evidence['reason']}"
@@ -87,7 +96,9 @@ def test_broken_is_never_clean_and_incomplete_where_required(
 ) -> None:
     if case == "stale advisories":
         if not tool.ecosystems:
-            assert bench_evidence(bench, tool)["advisories"] == {}, "it uses advisories that it does not declare"
+            folder = bench.recorded[tool.name].folder
+            evidence = json.loads((folder / "evidence.json").read_text())
+            assert evidence["advisories"] == {}, "it uses advisories that it does not declare"
             return
         monkeypatch.setenv("XDG_DATA_HOME", str(undated_advisories(tmp_path / "data")))
     judged = judge(bench, tool, tmp_path, broken(bench, tool, case, tmp_path), case=case)
@@ -107,10 +118,13 @@ def judge(bench: Bench, tool: Tool, tmp_path: Path, program: Path, *, case: str 
             tables[other.name] = {"path": str(replayed)}
         elif other.stage == tool.stage:
             tables[other.name] = {"path": NOWHERE}
-    tables[tool.name] = {"path": str(program), "size_cap_mib": 8}
+    tables.setdefault("trivy", {})["database"] = "trivy-database"
+    tables[tool.name] = {**tables.get(tool.name, {}), "path": str(program), "size_cap_mib": 8}
     if case == "hang":
         tables[tool.name]["timeout_s"] = 0.5
-    configure(bench.root, tables, required=(tool.stage.value, tool.name))
+    # trivy's report does not say how old its database is: by policy that is stale, and only there a fault.
+    refuse = tool.name != "trivy" or case == "stale advisories"
+    configure(bench.root, tables, required=(tool.stage.value, tool.name), refuse_stale=refuse)
     secdl(bench.root, "secure", "--profile", "merge", "--only", tool.stage.value)
     if case == "wrong digest":
         (folder,) = (bench.root / ".secdl/runs/latest/evidence").glob(f"{tool.name}*")
@@ -164,10 +178,11 @@ def nothing_read(report: dict[str, Any]) -> None:
         }
     if "paths" in report:  # semgrep
         report["paths"]["scanned"] = [name for name in report["paths"]["scanned"] if "/canary/" in name]
-    for key, name in (("components", "name"), ("dependencies", "name")):  # syft, pip-audit
-        report_key = report.get(key)
-        if isinstance(report_key, list):
-            report[key] = [one for one in report_key if "canary" in str(one.get(name, ""))]
+    for key in ("components", "dependencies"):  # syft, pip-audit
+        if isinstance(report.get(key), list):
+            report[key] = [one for one in report[key] if "canary" in str(one.get("name", ""))]
+    if "Results" in report:  # trivy
+        report["Results"] = [one for one in report["Results"] if one["Target"].startswith("canary/")]
 
 
 def canary_unseen(report: dict[str, Any]) -> None:
@@ -179,19 +194,12 @@ def canary_unseen(report: dict[str, Any]) -> None:
     for key in ("components", "dependencies"):
         if isinstance(report.get(key), list):
             report[key] = [one for one in report[key] if "canary" not in str(one.get("name", ""))]
-
-
-def bench_evidence(bench: Bench, tool: Tool) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((bench.recorded[tool.name].folder / "evidence.json").read_text())
-    return found
+    if "Results" in report:
+        report["Results"] = [one for one in report["Results"] if not one["Target"].startswith("canary/")]
 
 
 def undated_advisories(home: Path) -> Path:
     """A data folder whose advisories are the shipped ones with their dates lost."""
-    import shutil
-
-    from secdl.advisories.store import import_folder, shipped_folder
-
     base = import_folder({"XDG_DATA_HOME": str(home)})
     base.mkdir(parents=True)
     shutil.copytree(shipped_folder(), base / "undated")
