@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import leather
 from leather import theme
 
+from secdl.model.text import one_line
 from secdl.report.svg import safe_svg
 
 _WIDTH = 560
@@ -28,7 +29,7 @@ def bars(rows: Sequence[tuple[str, float]], *, label: str, unit: str, prefix: st
     chart = leather.Chart()
     chart.add_x_scale(0, max(value for _, value in rows))
     chart.add_x_axis(name=unit)
-    chart.add_bars([(value, name[:40]) for name, value in rows], fill_color=_INK)
+    chart.add_bars([(value, one_line(name, limit=40)) for name, value in rows], fill_color=_INK)
     height = _BAR * len(rows) + 60
     drawn = chart.to_svg(width=_WIDTH, height=height).replace("<svg ", f'<svg viewBox="0 0 {_WIDTH} {height}" ', 1)
     return safe_svg(drawn.encode("utf-8", "replace"), label=label, prefix=prefix, css_class="chart")
