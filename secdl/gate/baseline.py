@@ -52,9 +52,10 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """`status` and `first_seen` of each current finding, in their order, and the findings that are gone."""
+    """When each finding that is not new was first seen, by fingerprint (`day` where None), and those that are gone."""
 
-    marks: list[tuple[Status, date | None]]
+    known: dict[str, date | None]
+    day: date | None
     absent: list[Finding]
 
 
@@ -122,10 +123,6 @@ def compare(
     moved = _moved([finding for finding in findings if finding.fingerprint not in first], gone)
     left = set(moved.values())
     first |= {new: old.first_seen for new, old in _pairs(moved, gone)}
-    new = (Status.NEW, plan.as_of.date())
-    # One mark per day, shared by all findings first seen then.
-    known = {day: (Status.UNCHANGED, day or baseline.day) for day in set(first.values())}
-    marks = [known[first[one.fingerprint]] if one.fingerprint in first else new for one in findings]
     why = _Causes(baseline, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
     absent = [
         msgspec.structs.replace(
@@ -140,7 +137,7 @@ def compare(
         if old.fingerprint not in left
     ]
     absent.sort(key=lambda old: (old.tool, old.rule, old.path, old.fingerprint))
-    return Compared(marks=marks, absent=absent)
+    return Compared(known=first, day=baseline.day, absent=absent)
 
 
 def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_digest: str) -> tuple[Change, ...]:

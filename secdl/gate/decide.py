@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
 
 import msgspec
 
@@ -20,6 +22,9 @@ from secdl.model.verdict import WORD_OF_KIND, Counts, EvidenceSummary, Reason, R
 
 _WORDS = (Word.FAIL, Word.INCOMPLETE, Word.PARTIAL, Word.PASS)
 _KINDS = tuple(ReasonKind)
+_T = TypeVar("_T")
+# Findings by tool, level, status, whether they block, whether they are waived: looked at once, counted from.
+_Tally = Counter[tuple[str, Level, Status, bool, bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +61,20 @@ def judge(
     compared = (
         base.compare(found, baseline, plan=plan, standings=standing, packages=packages)
         if baseline is not None
-        else base.Compared(marks=[(Status.NEW, plan.as_of.date())] * len(found), absent=[])
+        else base.Compared(known={}, day=None, absent=[])
     )
     desk = Desk(waivers, limits=policy.waivers, today=plan.as_of.date())
-    judged = _weigh(found, compared, desk=desk, owners=owners, scale=_Scale(policy, asked, plan, standing))
+    judged = _weigh(
+        found, compared, desk=desk, owners=owners, scale=_Scale(policy, asked, plan, standing), today=plan.as_of.date()
+    )
+    tally = Counter((f.tool, f.level, f.status, f.blocking, f.waiver is not None) for f in judged)
     absent = [msgspec.structs.replace(old, owner=owners.owner_of(old.path)) for old in compared.absent]
     reasons = [
         *_blocking(judged),
         *_gaps(plan, standing, profile=asked, interrupted=interrupted),
-        *_strangers(judged, standing),
+        *_strangers(tally, standing),
         *desk.reasons(whole=_whole(plan, standing)),
-        *_advice(judged, standing, profile=asked, plan=plan),
+        *_advice(tally, standing, profile=asked, plan=plan),
     ]
     reasons.sort(key=lambda reason: (_KINDS.index(reason.kind), reason.tool, reason.message))
     verdict = Verdict(
@@ -75,7 +83,7 @@ def judge(
         as_of=plan.as_of,
         partial=_partial(plan, standing, profile=asked),
         reasons=tuple(dict.fromkeys(reasons)),
-        counts=_count(judged, absent, standing),
+        counts=_count(tally, absent, standing),
         evidence=tuple(EvidenceSummary.of(one.evidence, valid=one.valid, reason=_why(one)) for one in standing),
         waivers=desk.accepted(),
         scope=plan.scope,
@@ -125,14 +133,17 @@ class _Scale:
 
 
 def _weigh(
-    found: list[Finding], compared: base.Compared, *, desk: Desk, owners: Owners, scale: _Scale
+    found: list[Finding], compared: base.Compared, *, desk: Desk, owners: Owners, scale: _Scale, today: date
 ) -> list[Finding]:
-    waived = [desk.waive(finding) for finding in found]
+    waived = list(map(desk.waive, found))
     broad = desk.too_broad()
+    known, day = compared.known, compared.day
     owner_of, replace, blocks = owners.owner_of, msgspec.structs.replace, scale.blocks
-    for position, (status, first_seen) in enumerate(compared.marks):
-        finding, waiver = found[position], waived[position]
+    for position, finding in enumerate(found):
+        waiver = waived[position]
         held = waiver if waiver is not None and waiver not in broad else None
+        old = finding.fingerprint in known
+        status = Status.UNCHANGED if old else Status.NEW
         # In place, so that the finding as it came can go: a hundred thousand of each would not fit the budget.
         found[position] = replace(
             finding,
@@ -141,7 +152,7 @@ def _weigh(
             blocking=held is None and blocks(finding, status),
             waiver=held,
             owner=owner_of(finding.path),
-            first_seen=first_seen,
+            first_seen=(known[finding.fingerprint] or day) if old else today,
         )
     return found
 
@@ -187,9 +198,9 @@ def _gaps(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePolicy,
     return reasons
 
 
-def _strangers(judged: list[Finding], standing: tuple[Standing, ...]) -> list[Reason]:
+def _strangers(tally: _Tally, standing: tuple[Standing, ...]) -> list[Reason]:
     known = {one.evidence.tool for one in standing}
-    strange = Counter(finding.tool for finding in judged if finding.tool not in known)
+    strange = _sum((tool, count) for (tool, *_), count in tally.items() if tool not in known)
     return [
         Reason(
             kind=ReasonKind.EVIDENCE_INVALID,
@@ -200,10 +211,8 @@ def _strangers(judged: list[Finding], standing: tuple[Standing, ...]) -> list[Re
     ]
 
 
-def _advice(
-    judged: list[Finding], standing: tuple[Standing, ...], *, profile: ProfilePolicy, plan: Plan
-) -> list[Reason]:
-    advising = Counter(finding.tool for finding in judged if not finding.blocking and finding.waiver is None)
+def _advice(tally: _Tally, standing: tuple[Standing, ...], *, profile: ProfilePolicy, plan: Plan) -> list[Reason]:
+    advising = _sum((tool, count) for (tool, *_, blocking, waived), count in tally.items() if not (blocking or waived))
     reasons = [
         Reason(
             kind=ReasonKind.ADVISORY,
@@ -241,26 +250,34 @@ def _partial(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePoli
     return tuple(sorted(stages, key=lambda stage: (order.index(stage) if stage in order else len(order), stage)))
 
 
-def _count(judged: list[Finding], absent: list[Finding], standing: tuple[Standing, ...]) -> Counts:
-    levels = Counter(finding.level for finding in judged)
-    tools = Counter(finding.tool for finding in judged)
-    new = sum(finding.status is Status.NEW for finding in judged)
-    blocking = sum(finding.blocking for finding in judged)
-    waived = sum(finding.waiver is not None for finding in judged)
+def _count(tally: _Tally, absent: list[Finding], standing: tuple[Standing, ...]) -> Counts:
+    levels = _sum((level, count) for (_, level, *_), count in tally.items())
+    tools = _sum((tool, count) for (tool, *_), count in tally.items())
+    total = tally.total()
+    new = sum(count for (_, _, status, _, _), count in tally.items() if status is Status.NEW)
+    blocking = sum(count for (*_, blocks, _), count in tally.items() if blocks)
+    waived = sum(count for (*_, held), count in tally.items() if held)
     causes = Counter(finding.absent_cause.value for finding in absent if finding.absent_cause is not None)
     return Counts(
-        total=len(judged),
+        total=total,
         new=new,
-        unchanged=len(judged) - new,
+        unchanged=total - new,
         absent=len(absent),
         blocking=blocking,
         waived=waived,
-        advising=len(judged) - blocking - waived,
+        advising=total - blocking - waived,
         by_level={level.value: levels[level] for level in LEVELS if levels[level]},
         by_tool=dict(sorted(tools.items())),
         absent_by_cause=dict(sorted(causes.items())),
         suppressed=sum(one.evidence.work.read.get("suppressed", 0) for one in standing),
     )
+
+
+def _sum(counted: Iterable[tuple[_T, int]]) -> Counter[_T]:
+    total: Counter[_T] = Counter()
+    for key, count in counted:
+        total[key] += count
+    return total
 
 
 def _why(standing: Standing) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -163,23 +163,15 @@ def suppressed(result: Result) -> bool:
     return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
 
 
-class _Shared(TypedDict, total=False):
-    """Fields of a finding that its rule, or the result itself, gives beside the usual ones."""
-
-    cwe: tuple[str, ...]
-    aliases: tuple[str, ...]
-    purl: str | None
-    gain: str
-    fix: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RuleView:
     """What the findings of one rule share."""
 
     name: str
     rule: ReportingDescriptor
-    shared: _Shared
+    cwe: tuple[str, ...]
+    gain: str
+    fix: str
     levels: dict[str, tuple[Level, str]]
 
 
@@ -200,15 +192,19 @@ class Reader:
     def finding(self, result: Result, seen: dict[str, int] | None = None) -> Finding:
         """`result` as a finding; with its fingerprint where `seen` counts those before it."""
         view = self._views.get(result.rule_id) or self._view(result)
-        own = result.properties
-        known = _level(result, view.rule) if own else view.levels.get(result.level)
-        if known is None:
-            known = view.levels[result.level] = _level(result, view.rule)
         message = self._message(result, view)
         locations, snippet = self._places(result)
-        context = _context(result) if result.partial_fingerprints or result.fingerprints or own else ""
-        path = locations[0].path if locations else ""
-        more = _own(own, view) if own else view.shared
+        own = result.properties
+        context = _context(result) if own or result.partial_fingerprints or result.fingerprints else ""
+        found = ""
+        if seen is not None:
+            path = locations[0].path if locations else ""
+            text = context or folded(snippet) or without_digits(message)
+            found = numbered(self._tool, view.name, path, text, seen)
+        if own:
+            return self._with_own(result, view, message=message, locations=locations, snippet=snippet, found=found)
+        if (known := view.levels.get(result.level)) is None:
+            known = view.levels[result.level] = _level(result, view.rule)
         return Finding(
             tool=self._tool,
             rule=view.name,
@@ -218,26 +214,57 @@ class Reader:
             word=known[1],
             snippet=snippet,
             context=context,
-            fingerprint=""
-            if seen is None
-            else numbered(self._tool, view.name, path, context or folded(snippet) or without_digits(message), seen),
-            **more,
+            cwe=view.cwe,
+            gain=view.gain,
+            fix=view.fix,
+            fingerprint=found,
         )
 
     def fingerprint(self, result: Result, seen: dict[str, int]) -> str:
         """The fingerprint of `result`'s finding, without making the finding."""
         view = self._views.get(result.rule_id) or self._view(result)
-        text = _context(result) if result.partial_fingerprints or result.fingerprints or result.properties else ""
-        locations = result.locations
-        physical = locations[0].physical_location if locations else None
+        places = result.locations
+        physical = places[0].physical_location if places else None
         path = self._path(physical.artifact_location) if physical is not None else ""
+        text = ""
+        if result.properties or result.partial_fingerprints or result.fingerprints:
+            text = _context(result)
         if not text and physical is not None and (snippet := physical.region.snippet) is not None:
             text = folded(clean(snippet.text, limit=_MAX_SNIPPET))
         if not path or not text:
-            places, snippet_text = self._places(result)
-            path = places[0].path if places else ""
-            text = text or folded(snippet_text) or without_digits(self._message(result, view))
+            locations, first_snippet = self._places(result)
+            path = locations[0].path if locations else ""
+            text = text or folded(first_snippet) or without_digits(self._message(result, view))
         return numbered(self._tool, view.name, path, text, seen)
+
+    def _with_own(
+        self,
+        result: Result,
+        view: _RuleView,
+        *,
+        message: str,
+        locations: tuple[Location, ...],
+        snippet: str,
+        found: str,
+    ) -> Finding:
+        own = result.properties or {}
+        level, word = _level(result, view.rule)
+        return Finding(
+            tool=self._tool,
+            rule=view.name,
+            level=level,
+            message=message,
+            locations=locations,
+            word=word,
+            snippet=snippet,
+            context=_context(result),
+            cwe=_cwe(own, view.rule),
+            aliases=_words(own, "secdl/aliases"),
+            purl=_line(own, "secdl/purl") or None,
+            gain=_line(own, "secdl/gain") or view.gain,
+            fix=_line(own, "secdl/fix") or view.fix,
+            fingerprint=found,
+        )
 
     def artifacts(self) -> tuple[str, ...]:
         """Paths of the files that the run lists as looked at, sorted."""
@@ -249,9 +276,14 @@ class Reader:
         view = self._rules.get(key)
         if view is None:
             named, rule = self._named(*key)
-            gain, fix = _line(rule.properties, "secdl/gain"), _line(rule.properties, "secdl/fix")
-            shared = _Shared(cwe=_cwe({}, rule), gain=gain, fix=fix)
-            view = self._rules[key] = _RuleView(name=one_line(named, limit=200), rule=rule, shared=shared, levels={})
+            view = self._rules[key] = _RuleView(
+                name=one_line(named, limit=200),
+                rule=rule,
+                cwe=_cwe({}, rule),
+                gain=_line(rule.properties, "secdl/gain"),
+                fix=_line(rule.properties, "secdl/fix"),
+                levels={},
+            )
         if result.rule_id in self._by_id:
             self._views[result.rule_id] = view
         return view
@@ -289,13 +321,11 @@ class Reader:
                     snippet = clean(region.snippet.text, limit=_MAX_SNIPPET)
                 if path := self._path(physical.artifact_location):
                     line, column = region.start_line, region.start_column
-                    found.append(
-                        Location(
-                            path=path,
-                            line=line if line is None else position(line),
-                            column=column if column is None else position(column),
-                        )
-                    )
+                    if line is not None:
+                        line = position(line)
+                    if column is not None:
+                        column = position(column)
+                    found.append(Location(path=path, line=line, column=column))
                     continue
             for logical in location.logical_locations[:1]:
                 found.append(Location(path=self._job.path(logical.fully_qualified_name or logical.name)))
@@ -341,17 +371,6 @@ def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
     if score > 0:
         return Level.LOW, one_line(str(severity)[:80], limit=40)
     return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
-
-
-def _own(own: Mapping[str, Any], view: _RuleView) -> _Shared:
-    shared = view.shared
-    return _Shared(
-        cwe=_cwe(own, view.rule),
-        aliases=_words(own, "secdl/aliases"),
-        purl=_line(own, "secdl/purl") or None,
-        gain=_line(own, "secdl/gain") or shared["gain"],
-        fix=_line(own, "secdl/fix") or shared["fix"],
-    )
 
 
 def _context(result: Result) -> str:

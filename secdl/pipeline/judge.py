@@ -33,6 +33,7 @@ from secdl.run.store import RunFolder
 
 FINDINGS = "findings.jsonl"
 VERDICT = "verdict.json"
+_LINES_AT_ONCE = 1024
 SBOM_TOOLS = ("syft", "image-sbom")
 
 
@@ -120,11 +121,16 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
 def store(run: RunFolder, judgement: Judgement) -> None:
     """Writes findings.jsonl and verdict.json, and seals the run; reports of an earlier verdict go first."""
     shutil.rmtree(run.path / "report", ignore_errors=True)
-    # In the order of the fields: as good as sorted for the same bytes, and nearly twice as fast.
-    encode = msgspec.json.Encoder().encode
-    run.write(FINDINGS, (encode(finding) + b"\n" for finding in judgement.findings))
+    run.write(FINDINGS, _lines(judgement.findings))
     run.write(VERDICT, codec.encode(judgement.verdict))
     run.seal()
+
+
+def _lines(findings: tuple[Finding, ...]) -> Iterator[bytes]:
+    # In the order of the fields, so many at once: as good as sorted for the same bytes, and far quicker.
+    encoder = msgspec.json.Encoder()
+    for start in range(0, len(findings), _LINES_AT_ONCE):
+        yield encoder.encode_lines(findings[start : start + _LINES_AT_ONCE])
 
 
 def read_record(run: RunFolder) -> Record:
