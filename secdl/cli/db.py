@@ -40,6 +40,9 @@ def status_(as_json: bool) -> int:
 def import_(source: Path, data_date: datetime | None) -> int:
     """Use the OSV archive or folder SOURCE from now on, for the ecosystems that it holds.
 
+    SOURCE is a zip archive of OSV records (all.zip of an ecosystem), a folder of such archives or records, or a folder
+    that `python -m secdl.advisories.build` made. Ecosystems that it lacks stay as they are.
+
     Exit status: 0 in use, 2 where SOURCE is not OSV data (then nothing changes).
     """
     today = datetime.now(UTC).date()
