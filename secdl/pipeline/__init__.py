@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 
 from secdl.model import codec
 from secdl.model.config import load_config
+from secdl.model.errors import SecdlError
 from secdl.model.plan import Plan
+from secdl.model.policy import load_policy, load_waivers
 from secdl.model.tool import Tool
 from secdl.model.verdict import Verdict
 from secdl.pipeline import baselines
-from secdl.pipeline.inputs import INTERRUPTED, POLICY, copy_inputs, copy_waivers, read
+from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, copy_inputs, copy_waivers, read
 from secdl.pipeline.judge import judge_folder, read_record, store
 from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
 from secdl.run.store import RunFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from mmap import mmap
+
     from secdl.pipeline.programs import Programs
     from secdl.pipeline.scan import Progress
     from secdl.run.process import Cancel
@@ -80,15 +85,34 @@ def debian_lacking(plan: Plan, options: Options, toolchain: "Toolchain") -> tupl
 def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: str = "", waivers: str = "") -> Verdict:
     """Judges a run again after copying in what the options name; writes and seals findings and verdict."""
     here = Path.cwd()
-    if baseline:
-        baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date()))
+    # What is wrong is named as it was given, and before the run holds it.
     if policy:
-        run.write(POLICY, read(here / policy))
+        load_policy(here / policy)
     if waivers:
-        copy_waivers(run, here, waivers)
-    judgement = judge_folder(run, profile=profile)
+        load_waivers(here / waivers)
+    before = {name: run.map(name) for name in (POLICY, WAIVERS, *baselines.INPUTS)}
+    try:
+        if baseline:
+            baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date()))
+        if policy:
+            run.write(POLICY, read(here / policy))
+        if waivers:
+            copy_waivers(run, here, waivers)
+        judgement = judge_folder(run, profile=profile)
+    except SecdlError:
+        _put_back(run, before)
+        raise
     store(run, judgement)
     return judgement.verdict
+
+
+def _put_back(run: RunFolder, before: "Mapping[str, bytes | mmap | None]") -> None:
+    """Gives a run its inputs again: what could not be judged must not stay in it."""
+    for name, content in before.items():
+        if content is None:
+            (run.path / name).unlink(missing_ok=True)
+        elif run.read(name) != content[:]:
+            run.write(name, content[:])
 
 
 def report_run(run: RunFolder) -> dict[str, Path]:

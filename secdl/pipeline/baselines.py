@@ -17,6 +17,8 @@ from secdl.run.store import RunFolder
 _ABOUT = "inputs/baseline.json"
 _FINDINGS = "inputs/baseline.jsonl"
 _SARIF = "inputs/baseline.sarif"
+INPUTS = (_ABOUT, _FINDINGS, _SARIF)
+"""Where a run keeps its baseline."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from secdl.model.errors import MalformedOutput
+from secdl.model.errors import MalformedOutput, SecdlError
 from secdl.model.verdict import ReasonKind, Word
 from secdl.pipeline import judge_run
 from secdl.pipeline.imports import import_files
@@ -122,3 +122,28 @@ def test_second_import_into_a_run_is_judged_with_it(imported, tmp_path):
     verdict = judge_run(run)
     assert verdict.counts.total == 2
     assert sorted(one.job for one in verdict.evidence) == ["import-bandit", "import-bandit-2", "import-other"]
+
+
+WRONG = {
+    "policy": ("name = 'x'\n[profiles.dev]\nblok = 'new'\n", r"f\.toml:3: profiles\.dev\.blok"),
+    "waivers": ("[[waiver]]\nid = 3\n", r"f\.toml:2: waiver\[1\]\.id"),
+    "baseline": (
+        '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [3]}]}',
+        r"results\[0\]",
+    ),
+    "profile": ("", "no profile"),
+}
+
+
+@pytest.mark.parametrize("option", sorted(WRONG))
+def test_what_cannot_be_judged_by_leaves_the_run_as_it_was(imported, tmp_path, option):
+    run = imported(report(tmp_path / "x.sarif", "one"))
+    old = report(tmp_path / "old.sarif", "one")
+    assert judge_run(run, baseline=str(old)).verdict is Word.PARTIAL
+    before = state(run)
+    text, why = WRONG[option]
+    (tmp_path / "f.toml").write_text(text)
+    with pytest.raises(SecdlError, match=why):
+        judge_run(run, **{option: "nope" if option == "profile" else str(tmp_path / "f.toml")})
+    assert state(run) == before
+    assert judge_run(run).verdict is Word.PARTIAL
