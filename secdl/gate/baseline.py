@@ -98,7 +98,7 @@ def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: 
     jobs = tuple(Job(name=tool, tool=tool, stage=Stage.SAST, root=root) for tool in names)
     return Baseline(
         name=name,
-        split=lambda current: _split_runs(runs, raw, current, jobs=jobs),
+        split=lambda current: _split_runs(runs, raw, current, jobs=jobs, where=name),
         tools={tool: ToolState(version=version_of(run)) for run, tool in zip(runs, names, strict=True)},
     )
 
@@ -176,13 +176,15 @@ def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
     return first, gone
 
 
-def _split_runs(runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], *, jobs: tuple[Job, ...]) -> Split:
+def _split_runs(
+    runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], *, jobs: tuple[Job, ...], where: str
+) -> Split:
     first: dict[str, date | None] = {}
     gone: list[Finding] = []
     seen: dict[str, int] = {}
-    for run, job in zip(runs, jobs, strict=True):
+    for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
         reader = sarif.Reader(run, job)
-        for result in sarif.results(run, raw, where=f"baseline: {job.tool}"):
+        for result in sarif.results(run, raw, where=f"{where}: runs[{number}]"):
             own = result.partial_fingerprints.get(NAME) if result.partial_fingerprints else None
             # secdl's own report lists what it waived as suppressed, and that is known; of others it is set aside.
             if sarif.set_aside(result) and (own is None or result.kind != "fail" or result.baseline_state == "absent"):

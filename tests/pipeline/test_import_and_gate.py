@@ -129,7 +129,7 @@ WRONG = {
     "waivers": ("[[waiver]]\nid = 3\n", r"f\.toml:2: waiver\[1\]\.id"),
     "baseline": (
         '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [3]}]}',
-        r"results\[0\]",
+        r"f\.toml: runs\[0\]: results\[0\]",
     ),
     "profile": ("", "no profile"),
 }
