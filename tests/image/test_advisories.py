@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-from images import debian, file, status, tar
 
 from secdl import advisories as data
 from secdl.advisories import NotCovered
 from secdl.image.advisories import judge, rebuilt
 from secdl.image.rootfs import ImageRefused
 from secdl.image.tarball import open_tar
+from tests.image.images import debian, file, status, tar
 
 SNAPSHOT = data.load(Path(data.__file__).parent / "data")
 

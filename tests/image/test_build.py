@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from images import debian
 
 from secdl.image import apt
 from secdl.image.build import arguments, build
@@ -16,6 +15,7 @@ from secdl.model.errors import ConfigError, SecdlError, ToolFailed
 from secdl.model.image import ImageRecord
 from secdl.model.shipped import shipped
 from secdl.run.process import Cancel
+from tests.image.images import debian
 
 REFERENCE = shipped("policies/images/reference.toml")
 TARGETS = "http://mirror.example/debian/\t{suite}\tmain\t{lists}/main_Packages\n"

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from images import debian, file, tar
 
 from secdl import advisories
 from secdl.image.__main__ import main
@@ -20,6 +19,7 @@ from secdl.tools.image_advisories import TOOL as ADVISORIES
 from secdl.tools.image_build import TOOL as BUILD
 from secdl.tools.image_hardening import TOOL as HARDENING
 from secdl.tools.image_packages import TOOL as PACKAGES
+from tests.image.images import debian, file, tar
 
 CHECKS = (HARDENING, PACKAGES, ADVISORIES)
 

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from images import debian, file, link, tar
 
 from secdl.image.hardening import Scope, examine, load_scope
 from secdl.image.plant import planted
@@ -11,6 +10,7 @@ from secdl.image.weak import weak_elf
 from secdl.model.rulebook import rulebook
 from secdl.model.shipped import canary_folder, shipped
 from secdl.tools.image_hardening import TOOL
+from tests.image.images import debian, file, link, tar
 
 RULES = rulebook(shipped("policies/hardening/rules.toml"))
 ELF_RULES = {rule for rule in RULES if rule.startswith("elf-")} - {"elf-partial-relro"}

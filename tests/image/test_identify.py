@@ -4,11 +4,11 @@ import lzma
 from pathlib import Path
 
 import pytest
-from images import debian, file, tar
 
 from secdl.image.identify import identify
 from secdl.image.rootfs import ImageRefused, Limits
 from secdl.model.errors import ConfigError
+from tests.image.images import debian, file, tar
 
 
 def test_a_tar_is_identified_where_it_lies_and_not_copied(tmp_path: Path) -> None:

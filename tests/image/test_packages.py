@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from images import OS_RELEASE, debian, file, status, tar
 
 from secdl.image.dpkg import installed, os_release, parse_status
 from secdl.image.packages import compare
@@ -11,6 +10,7 @@ from secdl.image.tarball import open_tar
 from secdl.model.errors import MalformedOutput
 from secdl.model.rulebook import rulebook
 from secdl.model.shipped import shipped
+from tests.image.images import OS_RELEASE, debian, file, status, tar
 
 RULES = rulebook(shipped("policies/hardening/packages.toml"))
 

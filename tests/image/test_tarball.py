@@ -3,10 +3,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from images import debian, file, link, member, tar
 
 from secdl.image.rootfs import ImageRefused, Kind, Limits
 from secdl.image.tarball import open_tar
+from tests.image.images import debian, file, link, member, tar
 
 
 def refused(path: Path, limits: Limits | None = None) -> str:

@@ -246,9 +246,11 @@ def first_model_below(pid: int) -> int:
     """Process id of the program in the sandbox, once it is there: a grandchild of the engine `pid`."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        below = [child for parent in children(pid) for child in children(parent)]
-        if below:
-            return below[0]
+        for child in (child for parent in children(pid) for child in children(parent)):
+            with contextlib.suppress(OSError):
+                # Before that it is still bubblewrap setting itself up.
+                if b"dumper.py" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
     raise AssertionError("the model never started")
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real import golden, planted, run
 
 from secdl.model.config import Config, Language, ProductTable, Source
 from secdl.model.errors import ConfigError, MalformedOutput
@@ -15,6 +14,7 @@ from secdl.model.finding import Level
 from secdl.model.tool import CANARY, Job, Stage
 from secdl.tools.bandit import TOOL
 from tests.goldens import assert_golden
+from tests.tools.real import golden, planted, run
 
 DATA = Path(__file__).parent.parent / "data"
 REPORT = (DATA / "bandit/out.json").read_bytes()

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from real import golden
 
 from secdl.model.config import Config
 from secdl.model.errors import MalformedOutput
@@ -14,6 +13,7 @@ from secdl.tools.image_build import TOOL as BUILD
 from secdl.tools.image_hardening import TOOL as HARDENING
 from secdl.tools.image_packages import TOOL as PACKAGES
 from tests.goldens import assert_golden
+from tests.tools.real import golden
 
 DATA = Path(__file__).parents[1] / "data"
 TOOLS = (BUILD, HARDENING, PACKAGES, ADVISORIES)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deps_cases import ALIEN, BROKEN, DATA, job_of, report
 
 from secdl.model import codec
 from secdl.model.config import Config, Dependencies, ProductTable
@@ -16,6 +15,7 @@ from secdl.run.checkout import Checkout
 from secdl.tools import pip_audit
 from secdl.tools.pip_audit import TOOL
 from tests.goldens import assert_golden
+from tests.tools.deps_cases import ALIEN, BROKEN, DATA, job_of, report
 
 JOB = job_of(TOOL)
 

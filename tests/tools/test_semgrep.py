@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from real import golden, planted, run
 
 from secdl.model.config import Config, Language, ProductTable, Source
 from secdl.model.errors import MalformedOutput
@@ -18,6 +17,7 @@ from secdl.model.shipped import canary_folder, shipped
 from secdl.model.tool import CANARY, Job, Stage
 from secdl.tools.semgrep import PACKS, TOOL, pack_files
 from tests.goldens import assert_golden
+from tests.tools.real import golden, planted, run
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "data"

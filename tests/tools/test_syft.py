@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from deps_cases import ALIEN, BROKEN, DATA, job_of, report
 
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput
@@ -13,6 +12,7 @@ from secdl.model.tool import Tool
 from secdl.run.checkout import Checkout
 from secdl.tools import image_sbom, syft
 from tests.goldens import assert_golden
+from tests.tools.deps_cases import ALIEN, BROKEN, DATA, job_of, report
 
 JOB = job_of(syft.TOOL)
 BOTH = pytest.mark.parametrize("tool", [syft.TOOL, image_sbom.TOOL], ids=["syft", "image-sbom"])

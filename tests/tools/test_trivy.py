@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deps_cases import ALIEN, BROKEN, DATA, job_of, report
 
 from secdl.model import codec
 from secdl.model.config import Config, Dependencies, ProductTable
@@ -13,6 +12,7 @@ from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.finding import Level
 from secdl.model.tool import CANARY
 from secdl.tools.trivy import TOOL
+from tests.tools.deps_cases import ALIEN, BROKEN, DATA, job_of, report
 
 JOB = job_of(TOOL)
 
