@@ -44,9 +44,9 @@ def numbered(tool: str, rule: str, path: str, text: str, seen: dict[str, int]) -
     return fingerprint(tool, rule, path, text, count) if count else found
 
 
-def identify(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """`findings` in their order, each with its fingerprint."""
-    seen: dict[str, int] = {}
+def identify(findings: Iterable[Finding], seen: dict[str, int] | None = None) -> Iterator[Finding]:
+    """`findings` in their order, each with its fingerprint; `seen` goes on counting equals from earlier ones."""
+    seen = {} if seen is None else seen
     for finding in findings:
         found = numbered(finding.tool, finding.rule, finding.path, context(finding), seen)
         yield msgspec.structs.replace(finding, fingerprint=found)

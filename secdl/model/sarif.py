@@ -103,9 +103,9 @@ def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
     return _parse(raw, job, None)
 
 
-def identified(raw: codec.Raw, job: Job) -> Iterator[Finding]:
+def identified(raw: codec.Raw, job: Job, seen: dict[str, int] | None = None) -> Iterator[Finding]:
     """As `parse`, each with its fingerprint: what `fingerprint.identify` makes of them, in one step."""
-    return _parse(raw, job, {})
+    return _parse(raw, job, {} if seen is None else seen)
 
 
 def _parse(raw: codec.Raw, job: Job, seen: dict[str, int] | None) -> Iterator[Finding]:

@@ -48,10 +48,12 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
     # Before the findings: the first look at a large baseline takes memory that they need later.
     baseline = baselines.read(run, tools=frozenset(one.tool for one in evidence), root=plan.root)
     findings: list[Finding] = []
+    # Equals are told apart over all jobs, as a baseline of several runs does it.
+    seen: dict[str, int] = {}
     for one in evidence:
         if one.job not in altered:
             try:
-                findings.extend(findings_of(run, plan, one, tools))
+                findings.extend(findings_of(run, plan, one, tools, seen))
             except MalformedOutput as error:
                 altered[one.job] = str(error)
     policy = parse_policy(_text(run, POLICY), where="gate.toml")
@@ -69,7 +71,7 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
             profile=named,
             waivers=frozenset(waiver.id for waiver in waivers.waiver if waiver.expires >= today),
         )
-        findings.extend(identify(finding for table in tables.values() for finding in table.findings))
+        findings.extend(identify((finding for table in tables.values() for finding in table.findings), seen))
     return judge(
         plan=plan,
         evidence=evidence,
@@ -91,8 +93,10 @@ def _drained(findings: list[Finding]) -> Iterator[Finding]:
         yield findings.pop()
 
 
-def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[str, Tool]) -> Iterator[Finding]:
-    """The findings in one job's output, canary removed, each with its fingerprint.
+def findings_of(
+    run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[str, Tool], seen: dict[str, int]
+) -> Iterator[Finding]:
+    """The findings in one job's output, canary removed, each with its fingerprint; `seen` counts equals so far.
 
     Evidence that does not count may still hold findings; they are given, so that none is lost. Raises
     `MalformedOutput` where valid evidence no longer reads.
@@ -104,7 +108,7 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
     if planned is None:
         # Nothing is planted in a foreign report, and it may be large: it is read as it is asked for.
         foreign = run.map(f"evidence/{evidence.job}/{job.output}")
-        return sarif.identified(foreign, job) if foreign and evidence.outcome is Outcome.OK else iter(())
+        return sarif.identified(foreign, job, seen) if foreign and evidence.outcome is Outcome.OK else iter(())
     raw = run.read(f"evidence/{evidence.job}/{job.output}")
     if not raw:
         return iter(())
@@ -115,7 +119,7 @@ def findings_of(run: RunFolder, plan: Plan, evidence: Evidence, tools: Mapping[s
             raise
         return iter(())
     excerpts = read_excerpts(run.read(f"evidence/{evidence.job}/{EXCERPTS}") or b"")
-    return identify(with_source(kept, excerpts))
+    return identify(with_source(kept, excerpts), seen)
 
 
 def store(run: RunFolder, judgement: Judgement) -> None:

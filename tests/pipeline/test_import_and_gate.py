@@ -124,6 +124,17 @@ def test_second_import_into_a_run_is_judged_with_it(imported, tmp_path):
     assert sorted(one.job for one in verdict.evidence) == ["import-bandit", "import-bandit-2", "import-other"]
 
 
+def test_equal_findings_of_two_imports_are_told_apart_and_match_a_baseline_of_both(imported, tmp_path):
+    file = report(tmp_path / "a.sarif", "one")
+    run = imported(file, file)
+    document = json.loads(file.read_text())
+    (tmp_path / "old.sarif").write_text(json.dumps(document | {"runs": document["runs"] * 2}))
+    counts = judge_run(run, baseline=str(tmp_path / "old.sarif")).counts
+    assert (counts.total, counts.unchanged, counts.absent) == (2, 2, 0)
+    lines = (run.path / "findings.jsonl").read_bytes().splitlines()
+    assert len({json.loads(line)["fingerprint"] for line in lines}) == 2
+
+
 WRONG = {
     "policy": ("name = 'x'\n[profiles.dev]\nblok = 'new'\n", r"f\.toml:3: profiles\.dev\.blok"),
     "waivers": ("[[waiver]]\nid = 3\n", r"f\.toml:2: waiver\[1\]\.id"),
