@@ -1,6 +1,5 @@
 """A root file system as an index of entries: links are followed inside it alone, never on this machine."""
 
-import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -177,11 +176,6 @@ def follow(entries: dict[str, Entry], path: str, *, last: bool) -> str | None:
 def shown(path: str) -> str:
     """`path` as valid text on one line: names in an image may be any bytes."""
     return one_line(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), limit=PATH_LIMIT)
-
-
-def base_name(path: str) -> str:
-    """The last part of `path`."""
-    return posixpath.basename(path)
 
 
 def _magic(pattern: str) -> bool:

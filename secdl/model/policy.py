@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -205,11 +205,6 @@ def load_waivers(path: Path) -> Waivers:
 def parse_waivers(text: str, *, where: str) -> Waivers:
     """Waiver file `text`; `where` names it in errors."""
     return _parse(text, Waivers, where)
-
-
-def policy_schema() -> dict[str, Any]:
-    """JSON Schema of `gate.toml`, for editors."""
-    return msgspec.json.schema(PolicyTable)
 
 
 def _text(path: Path) -> str:
