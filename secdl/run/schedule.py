@@ -10,7 +10,7 @@ class Node:
     """One thing to do: `work` runs in a thread once every node in `needs` has ended, however it ended.
 
     `weight_s` is its expected duration. `light` nodes (installs, waiting on the network) take no worker. `urgent` nodes
-    go before longer ones: somebody waits for the first result.
+    go before longer ones, and one worker is kept for them until they have ended: somebody waits for the first result.
     """
 
     name: str
@@ -29,7 +29,7 @@ def run(nodes: Sequence[Node], *, workers: int) -> None:
 async def _run(nodes: Sequence[Node], workers: int) -> None:
     rank = critical_paths(nodes)
     done = {node.name: asyncio.Event() for node in nodes}
-    free = _Workers(workers)
+    free = _Workers(workers, urgent=sum(node.urgent and not node.light for node in nodes))
 
     async def one(node: Node) -> None:
         for need in node.needs:
@@ -44,7 +44,7 @@ async def _run(nodes: Sequence[Node], workers: int) -> None:
                     await asyncio.to_thread(node.work)
                 finally:
                     done[node.name].set()
-                    free.give()
+                    free.give(urgent=node.urgent)
         finally:
             done[node.name].set()
 
@@ -82,10 +82,11 @@ def critical_paths(nodes: Sequence[Node]) -> dict[str, float]:
 
 
 class _Workers:
-    """A semaphore that wakes the waiter of the highest rank."""
+    """A semaphore that wakes the waiter of the highest rank; the last free worker is for the `urgent` ones to come."""
 
-    def __init__(self, count: int) -> None:
-        self._free = count
+    def __init__(self, count: int, *, urgent: int) -> None:
+        self._count = self._free = count
+        self._urgent = urgent
         self._waiters: list[tuple[tuple[bool, float], asyncio.Future[None]]] = []
 
     async def take(self, rank: tuple[bool, float]) -> None:
@@ -94,8 +95,9 @@ class _Workers:
         self._wake_soon()
         await waiter
 
-    def give(self) -> None:
+    def give(self, *, urgent: bool) -> None:
         self._free += 1
+        self._urgent -= urgent
         self._wake_soon()
 
     def _wake_soon(self) -> None:
@@ -105,8 +107,12 @@ class _Workers:
 
     def _wake(self) -> None:
         self._waiters.sort(key=lambda item: item[0])
-        while self._free and self._waiters:
-            _, waiter = self._waiters.pop()
+        while self._waiters and self._free:
+            (urgent, _), waiter = self._waiters[-1]
+            kept = self._free == 1 < self._count and self._urgent > 0
+            if kept and not urgent:
+                return
+            self._waiters.pop()
             if not waiter.done():
                 self._free -= 1
                 waiter.set_result(None)

@@ -37,6 +37,30 @@ def test_an_urgent_node_goes_before_a_longer_one() -> None:
     assert order == ["urgent", "long"]
 
 
+def test_a_worker_is_kept_for_an_urgent_node_that_still_waits_for_its_install() -> None:
+    urgent_ended = threading.Event()
+    order: list[str] = []
+
+    def urgent() -> None:
+        order.append("urgent")
+        urgent_ended.set()
+
+    def long(name: str) -> None:
+        # Two of these on two workers would wait for ever if both were given one before the urgent node.
+        assert urgent_ended.wait(10)
+        order.append(name)
+
+    nodes = [
+        Node(name="one", weight_s=60, work=lambda: long("one")),
+        Node(name="two", weight_s=60, work=lambda: long("two")),
+        Node(name="install", light=True, work=lambda: threading.Event().wait(0.05) and None),
+        Node(name="urgent", needs=("install",), urgent=True, work=urgent),
+    ]
+    run(nodes, workers=2)
+    assert order[0] == "urgent"
+    assert sorted(order[1:]) == ["one", "two"]
+
+
 def test_no_more_run_at_once_than_there_are_workers() -> None:
     lock, running, most = threading.Lock(), 0, 0
 
