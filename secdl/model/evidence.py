@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""How many, as a tool claims it: what no tool can have counted is not read, and every sum of counts can be written."""
 
 
 class Outcome(StrEnum):
@@ -46,7 +52,7 @@ class Work:
     `unread` names planned subjects that it could not read or parse; one is enough to void the evidence.
     """
 
-    read: dict[str, int] = field(default_factory=dict)
+    read: dict[str, Count] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
 

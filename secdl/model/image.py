@@ -7,6 +7,7 @@ import msgspec
 
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Count
 
 FILE = "image.json"
 
@@ -27,9 +28,9 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     oci: str = ""
     digest: str
-    size_bytes: int
-    files: int
-    packages: int
+    size_bytes: Count
+    files: Count
+    packages: Count
     distribution: str = ""
     release: str = ""
     recipe: str = ""

@@ -361,7 +361,7 @@ def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
         return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
     try:
         score = float(severity)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return Level.UNKNOWN, one_line(str(severity)[:80], limit=40)
     if not 0 <= score <= 10:
         return Level.UNKNOWN, one_line(str(severity)[:80], limit=40)

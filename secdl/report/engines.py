@@ -8,6 +8,7 @@ import msgspec
 
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput
+from secdl.model.evidence import Count
 from secdl.model.finding import LEVELS
 from secdl.model.record import Record
 from secdl.model.threat import FORMAT as THREATS_FORMAT
@@ -26,9 +27,9 @@ class CrashSeen(msgspec.Struct, frozen=True):
     """One crash state of a device, as far as the page shows it."""
 
     title: str
-    count: int = 0
-    reproduced: int = 0
-    attempts: int = 0
+    count: Count = 0
+    reproduced: Count = 0
+    attempts: Count = 0
 
 
 class DeviceSeen(msgspec.Struct, frozen=True):
@@ -37,12 +38,12 @@ class DeviceSeen(msgspec.Struct, frozen=True):
     device: str
     about: str = ""
     fault: str = ""
-    planned: int = 0
-    operations: int = 0
-    sessions: int = 0
+    planned: Count = 0
+    operations: Count = 0
+    sessions: Count = 0
     seconds: float = 0.0
-    registers_live: int = 0
-    registers_touched: int = 0
+    registers_live: Count = 0
+    registers_touched: Count = 0
     crashes: tuple[CrashSeen, ...] = ()
 
 
@@ -75,10 +76,10 @@ class ProgramSeen(msgspec.Struct, frozen=True):
 class HardeningSeen(msgspec.Struct, frozen=True):
     """`hardening.json` of the image check: `totals` counts ELF files with each protection, of `elf_files`."""
 
-    elf_files: int
-    totals: dict[str, int]
+    elf_files: Count
+    totals: dict[str, Count]
     programs: tuple[ProgramSeen, ...]
-    damaged: int = 0
+    damaged: Count = 0
 
 
 class FuzzSeen(msgspec.Struct, frozen=True):
@@ -88,7 +89,7 @@ class FuzzSeen(msgspec.Struct, frozen=True):
     binary: BinarySeen
     machine: str
     seed: int
-    reachable: dict[str, int]
+    reachable: dict[str, Count]
     devices: tuple[DeviceSeen, ...]
     canaries: tuple[DeviceSeen, ...]
 
