@@ -15,9 +15,11 @@ Name = Annotated[
 ]
 T = TypeVar("T")
 
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
 RelativePath = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=500, description="path below the folder of secdl.toml")
+    str, msgspec.Meta(min_length=1, max_length=500, pattern=_PLAIN, description="path below the folder of secdl.toml")
 ]
+Plain = Annotated[str, msgspec.Meta(max_length=500, pattern=_PLAIN, description="500 characters, none of control")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 
 
@@ -36,7 +38,7 @@ class ToolTable(msgspec.Struct, frozen=True, kw_only=True):
     """The keys that every `[tools.NAME]` takes: an executable instead of the locked one, a deadline, a cap on output;
     what is left belongs to the tool's own `settings`."""
 
-    path: str = ""
+    path: Plain = ""
     timeout_s: Seconds | None = None
     size_cap_mib: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 512
 
@@ -76,9 +78,9 @@ class Image(_Table, frozen=True):
     folder). `exposed` are the programs that guests or the network reach, as paths in the image."""
 
     name: Name
-    recipe: str = ""
-    path: str = ""
-    exposed: tuple[str, ...] = ()
+    recipe: Plain = ""
+    path: Plain = ""
+    exposed: tuple[Plain, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.recipe) == bool(self.path):
@@ -91,18 +93,18 @@ class ThreatModel(_Table, frozen=True):
     name: Name
     path: RelativePath
     controls: RelativePath
-    library: str = ""
+    library: Plain = ""
 
 
 class Fuzz(_Table, frozen=True):
     """`[[fuzz]]`: a QEMU binary and the devices to fuzz over qtest; `operations` per device, `seed` fixed."""
 
     name: Name
-    devices: tuple[str, ...]
-    binary: str = "qemu-system-x86_64"
+    devices: tuple[Plain, ...]
+    binary: Plain = "qemu-system-x86_64"
     operations: Annotated[int, msgspec.Meta(ge=1, le=10_000_000_000)] = 100_000
     seed: Annotated[int, msgspec.Meta(ge=0)] = 1
-    machine: str = "q35"
+    machine: Plain = "q35"
 
 
 class SarifCanary(_Table, frozen=True):
@@ -117,7 +119,7 @@ class SarifTool(_Table, frozen=True):
 
     name: Name
     stage: Stage
-    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    command: Annotated[tuple[Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")], ...], msgspec.Meta(min_length=1)]
     completed: tuple[int, ...] = (0,)
     sources: tuple[RelativePath, ...] = (".",)
     canary: SarifCanary | None = None
@@ -127,9 +129,9 @@ class Gate(_Table, frozen=True):
     """`[gate]`: where policy and waivers lie (the packaged policy where `policy` is empty), and the findings that were
     there on the day of adoption: the baseline of every run that is given no other."""
 
-    policy: str = ""
-    waivers: str = ""
-    debt: str = ""
+    policy: Plain = ""
+    waivers: Plain = ""
+    debt: Plain = ""
 
 
 class Profile(_Table, frozen=True):
@@ -190,10 +192,16 @@ def load_config(path: Path) -> Config:
 
 
 def _inside(root: Path, name: str, *, where: str) -> None:
-    target = (root / name).resolve()
+    try:
+        target = (root / name).resolve()
+        there = target.exists()
+    # Python calls a loop of links a RuntimeError.
+    except (OSError, RuntimeError) as error:
+        what = f"path {name!r} cannot be followed: {getattr(error, 'strerror', None) or 'a loop of links'}"
+        raise ConfigError(what, where=where, hint="mend the path or remove the entry") from error
     if not target.is_relative_to(root):
         raise ConfigError(
             f"path {name!r} leads out of {root}", where=where, hint="name a path below secdl.toml's folder"
         )
-    if not target.exists():
+    if not there:
         raise ConfigError(f"path {name!r} does not exist", where=where, hint="mend the path or remove the entry")

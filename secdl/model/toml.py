@@ -17,6 +17,9 @@ T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
 
 _SIZE_LIMIT_BYTES = 8 << 20
+_MOST_DOTS = 100
+_SEARCHED = 1000
+"""Characters of a line that may name its key: the patterns below take long over blanks without end."""
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
@@ -43,9 +46,14 @@ def read_toml_text(path: Path) -> str:
 
 def parse_toml(text: str, kind: type[T], *, where: str) -> T:
     """TOML `text` as a `kind`; `where` names the file in errors. Raises `ConfigError`."""
+    # tomllib takes time by the square of a key's parts.
+    for number, row in enumerate(text.splitlines(), start=1):
+        if row.count(".") > _MOST_DOTS and row.partition("=")[0].count(".") > _MOST_DOTS:
+            raise ConfigError(f"a key of more than {_MOST_DOTS} parts", where=f"{where}:{number}")
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    # Beside its own, tomllib raises a plain ValueError for a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"not TOML: {one_line(str(error) or 'nested too deeply')}", where=where) from error
     try:
         return msgspec.convert(data, kind)
@@ -69,7 +77,8 @@ def line_of(text: str, keys: KeyPath) -> int | None:
     best, best_length = None, 0
     table: KeyPath = ()
     seen: dict[KeyPath, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, whole in enumerate(text.splitlines(), start=1):
+        line = whole[:_SEARCHED]
         if match := _TABLE.match(line):
             table = _resolve(_parts(match[2]), seen)
             if match[1] == "[[":

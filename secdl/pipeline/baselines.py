@@ -1,5 +1,6 @@
 """The baseline of a run: found by what a user names, copied into the run's inputs, read from there by the gate."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,9 +43,13 @@ class Found:
 def find(name: str, root: Path, *, today: date) -> Found:
     """The run, SARIF file or debt file called `name`. Raises `ConfigError` or `MalformedOutput`."""
     path = root / name
-    if path.is_file() and path.suffix == ".jsonl":
+    is_file = False
+    # A name that no file can have is that of no file.
+    with suppress(OSError, ValueError):
+        is_file = path.is_file()
+    if is_file and path.suffix == ".jsonl":
         return Found(about=About(name=path.name, day=today), kind=_FINDINGS, content=read_file(path))
-    if path.is_file():
+    if is_file:
         content = path.read_bytes()
         gate.of_sarif(path.name, content)
         return Found(about=About(name=path.name), kind=_SARIF, content=content)

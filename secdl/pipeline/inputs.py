@@ -38,5 +38,6 @@ def read(path: Path) -> bytes:
         if path.stat().st_size > _SIZE_CAP_BYTES:
             raise ConfigError("larger than 32 MiB", where=str(path), hint="is this the file you meant?")
         return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(error.strerror or "unreadable", where=str(path), hint="mend the path") from error
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(what or "unreadable", where=str(path), hint="mend the path") from error
