@@ -1,6 +1,7 @@
 """Source around findings, captured when the tool ran: the report shows it, the fingerprint may need the line."""
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +19,8 @@ _AROUND = 3
 _FULL = 2000
 _LINE_CHARACTERS = 300
 _FILE_BYTES = 8 << 20
+# Where scanners count a line; Python's splitlines() also breaks at form feeds, which C sources hold.
+_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def capture(findings: Iterable[Finding], root: Path, target: Path) -> None:
@@ -76,5 +79,5 @@ def _lines(root: Path, name: str) -> list[str]:
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, checked before it is read
             state = os.fstat(descriptor)
             if stat.S_ISREG(state.st_mode) and state.st_size <= _FILE_BYTES:
-                return file.read().decode("utf-8", "replace").splitlines()
+                return _BREAK.split(file.read().decode("utf-8", "replace"))
     return []

@@ -168,7 +168,7 @@ def _finding_row(finding: Finding, excerpts: Mapping[tuple[str, int], Excerpt]) 
     if finding.locations and (line := finding.locations[0].line):
         excerpt = excerpts.get((finding.locations[0].path, line))
         if excerpt is not None:
-            text = excerpt.text[:4000].splitlines()
+            text = excerpt.text[:4000].split("\n")
             lines = tuple((excerpt.first + n, row, excerpt.first + n == excerpt.line) for n, row in enumerate(text))
     return FindingRow(
         finding=finding, state=state_of(finding), where=words.where(finding), places=places[1:20], lines=lines

@@ -52,3 +52,8 @@ def test_the_captured_line_is_the_snippet_where_the_tool_gave_none(tmp_path: Pat
     capture([finding], tmp_path, tmp_path / "e")
     (filled,) = with_source([finding], read_excerpts((tmp_path / "e").read_bytes()))
     assert filled.snippet == "  b()"
+
+
+def test_lines_are_counted_as_scanners_count_them(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_bytes("one\x0c two\u2028\x85\r\nthree\n".encode())
+    assert captured(tmp_path, "a.c", 2) == ["one� two�\x85\nthree\n".replace("\x85", "�")]
