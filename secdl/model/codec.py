@@ -38,8 +38,14 @@ def convert(value: object, kind: type[T], *, where: str) -> T:
 
 
 def encode(value: object) -> bytes:
-    """`value` as canonical JSON: sorted keys, two spaces, closing newline. Same value, same bytes."""
-    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+    """`value` as canonical JSON: sorted keys, two spaces, closing newline. Same value, same bytes.
+
+    Raises `MalformedOutput` for a text that UTF-8 cannot hold, as the name of a file may be.
+    """
+    try:
+        return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+    except UnicodeEncodeError as error:
+        raise MalformedOutput("a name that is not UTF-8", where=one_line(error.object), hint="rename it") from error
 
 
 def encode_line(value: object) -> bytes:

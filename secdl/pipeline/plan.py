@@ -140,7 +140,8 @@ def _jobs(
         if tool.narrows:
             files = tuple(planned_files(root, config, subject))
             if changed is not None:
-                files = tuple(name for name in files if name in set(changed))
+                wanted = frozenset(map(_shown, changed))
+                files = tuple(name for name in files if name in wanted)
                 sources = files
                 skip = "" if files else "nothing that it reads has changed"
             settings["planned"] = list(files)
@@ -178,8 +179,13 @@ def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]
     found: set[str] = set()
     for source in chosen:
         suffixes = tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
-        found.update(name for name in walk(root, source) if name.endswith(suffixes))
+        # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
+        found.update(_shown(name) for name in walk(root, source) if name.endswith(suffixes))
     yield from sorted(found)
+
+
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def walk(root: Path, source: Source) -> Iterator[str]:

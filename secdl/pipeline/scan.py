@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from secdl.advisories import data_dates, osv_service
+from secdl.model import codec
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Evidence, Outcome, Program
 from secdl.model.plan import Plan
@@ -157,6 +158,7 @@ class Scan:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             laid = dict(tool.lay(job, Checkout(Path(job.root))))
+            codec.encode(tuple(laid))
             argv = (*program.argv, *tool.argv(job))
         except MalformedOutput as error:
             return replace(blank, outcome=Outcome.FAILED, reason=one_line(str(error)))

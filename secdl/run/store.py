@@ -30,7 +30,8 @@ _CHUNK_BYTES = 1 << 20
 def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Puts `content`, whole or in pieces, at `path` whole or not at all, and on the disk before it has its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Short, so that a name of the greatest length has room for it too.
+    temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.writelines((content,) if isinstance(content, bytes) else content)
@@ -99,8 +100,10 @@ class RunFolder:
     def find(cls, base: Path, name: str) -> "RunFolder":
         """The run that a user names: a folder, a run id, or `latest`. Raises `ConfigError` where there is none."""
         for candidate in (Path(name), base / name):
-            if (candidate / "plan.json").is_file():
-                return cls(candidate.resolve())
+            # A name that no file can have is that of no run.
+            with suppress(OSError, ValueError):
+                if (candidate / "plan.json").is_file():
+                    return cls(candidate.resolve())
         hint = "`secdl secure` makes one" if name == "latest" else f"look into {base}"
         raise ConfigError("no such run", where=name, hint=hint)
 
@@ -163,7 +166,7 @@ class RunFolder:
         for path in files_below(self.path):
             name = path.relative_to(self.path).as_posix()
             if name != SUMS and not name.startswith("report/") and not path.name.endswith(".tmp"):
-                lines.append(f"{sha256_of(path)}  {name}\n")
+                lines.append(_sum_line(sha256_of(path), name))
         content = "".join(lines).encode("utf-8", "surrogateescape")
         self.write(SUMS, content)
         return "sha256:" + hashlib.sha256(content).hexdigest()
@@ -173,7 +176,8 @@ class RunFolder:
         sums = self.read(SUMS)
         if sums is None:
             raise MalformedOutput("the run has no verdict yet", where=str(self.path), hint="run `secdl gate` on it")
-        recorded = {name: digest for digest, _, name in (line.partition("  ") for line in sums.decode().splitlines())}
+        lines = (line.partition("  ") for line in sums.decode("utf-8", "surrogateescape").split("\n"))
+        recorded = {name: digest for digest, _, name in lines}
         for name in ("plan.json", "findings.jsonl", "verdict.json"):
             if (
                 name not in recorded
@@ -200,6 +204,12 @@ class RunFolder:
 
 def _second(run_id: str) -> str:
     return run_id.partition("-")[0]
+
+
+def _sum_line(digest: str, name: str) -> str:
+    """A line as sha256sum writes it: a name that holds line breaks must not read as further lines."""
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
 
 
 def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:

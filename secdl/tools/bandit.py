@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated
 
 import msgspec
 
 from secdl.model.codec import decode
 from secdl.model.config import Config, Language
-from secdl.model.evidence import Work
+from secdl.model.evidence import Count, Work
 from secdl.model.finding import Finding, Level
 from secdl.model.scope import cover, excluded
 from secdl.model.shipped import shipped
@@ -16,7 +15,7 @@ from secdl.model.tool import CANARY, Canary, Job, Rule, Stage, Subject, Tool
 from secdl.tools._bandit_rules import RULES
 
 _LEVEL = {"HIGH": Level.HIGH, "MEDIUM": Level.MEDIUM, "LOW": Level.LOW}
-_NUMBERED = re.compile(r"^(\d+) ?(.*)$")
+_NUMBERED = re.compile(r"^([0-9]{1,9}) ?(.*)$")
 _TOTALS = "_totals"
 
 
@@ -51,9 +50,9 @@ class Unparsed(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    loc: Annotated[int, msgspec.Meta(ge=0)]
-    nosec: Annotated[int, msgspec.Meta(ge=0)] = 0
-    skipped_tests: Annotated[int, msgspec.Meta(ge=0)] = 0
+    loc: Count
+    nosec: Count = 0
+    skipped_tests: Count = 0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -131,7 +130,7 @@ def work(raw: bytes, job: Job) -> Work:
         if name != _TOTALS and not path.startswith(CANARY) and not excluded(path, hidden):
             read[path] = metrics
     unread = {job.path(error.filename): error.reason for error in report.errors}
-    unread |= {path: "not read" for path in _planned(job) if path not in read and path not in unread}
+    unread |= {path: "not read" for path in map(job.path, _planned(job)) if path not in read and path not in unread}
     for path in unread:
         read.pop(path, None)
     return Work(

@@ -11,7 +11,7 @@ import msgspec
 from secdl.model.codec import decode
 from secdl.model.config import Config, Language, RelativePath, Source
 from secdl.model.errors import MalformedOutput
-from secdl.model.evidence import Work
+from secdl.model.evidence import Count, Work
 from secdl.model.finding import Finding, Level
 from secdl.model.scope import cover, excluded, within
 from secdl.model.shipped import shipped
@@ -46,8 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Position(msgspec.Struct, frozen=True):
-    line: int
-    col: int = 0
+    line: Count
+    col: Count = 0
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -213,14 +213,15 @@ def work(raw: bytes, job: Job) -> Work:
         path for path in (job.path(_unlaid(name, job)) for name in report.paths.scanned) if not path.startswith(CANARY)
     }
     read = {path for path in read if not excluded(path, hidden)}
-    unread = {path: "not read" for path in (*_planned(job, "python"), *_planned(job, "device")) if path not in read}
+    planned = map(job.path, (*_planned(job, "python"), *_planned(job, "device")))
+    unread = {path: "not read" for path in planned if path not in read}
     partly: dict[str, int] = {}
     for fault in report.errors:
         path = job.path(_unlaid(fault.path, job)) if fault.path else ""
         if excluded(path, hidden):
             continue
         if fault.kind == "PartialParsing" and fault.spans:
-            skipped = sum(span.end.line - span.start.line + 1 for span in fault.spans)
+            skipped = sum(max(0, span.end.line - span.start.line + 1) for span in fault.spans)
             partly[path] = partly.get(path, 0) + skipped
         else:
             name = " ".join(part for part in (fault.kind, fault.rule_id) if part)

@@ -103,3 +103,17 @@ def test_links_are_neither_followed_nor_copied(tmp_path: Path) -> None:
     assert [path.name for path in files_below(source)] == ["a"]
     copy_tree(source, tmp_path / "target", link=True)
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["a"]
+
+
+def test_a_name_with_line_breaks_reads_as_one_line_of_the_sums(run: RunFolder) -> None:
+    name = "evidence/semgrep/c/x\n" + "0" * 64 + "  verdict.json\n\\.c"
+    run.write(name, b"int x;")
+    run.seal()
+    lines = (run.path / "SHA256SUMS").read_bytes().splitlines()
+    assert sum(line.endswith(b"verdict.json") for line in lines) == (run.path / "verdict.json").is_file()
+    assert any(line.startswith(b"\\") and b"\\n" in line and line.endswith(b"\\n\\\\.c") for line in lines)
+
+
+def test_a_file_of_the_longest_name_is_written(tmp_path: Path) -> None:
+    write_atomic(tmp_path / ("a" * 255), b"x")
+    assert (tmp_path / ("a" * 255)).read_bytes() == b"x"
