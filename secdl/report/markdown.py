@@ -33,7 +33,21 @@ def render(record: Record) -> bytes:
         text = "\n".join(_document(seen, limit)) + "\n"
         if len(text.encode("utf-8")) <= MAX_BYTES:
             break
-    return text.encode("utf-8")
+    return _cut(text).encode("utf-8")
+
+
+def _cut(text: str) -> str:
+    """`text`, of one that is still too long the lines that fit and one that says so."""
+    if len(text.encode("utf-8")) <= MAX_BYTES:
+        return text
+    end = "\nToo long for a comment: the rest is in `report/report.html`.\n"
+    kept, left = [], MAX_BYTES - len(end)
+    for line in text.splitlines(keepends=True):
+        left -= len(line.encode("utf-8"))
+        if left < 0:
+            break
+        kept.append(line)
+    return "".join(kept) + end
 
 
 def prose(text: str, *, limit: int = 400) -> str:

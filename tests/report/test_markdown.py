@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -70,6 +71,15 @@ def test_hostile_run_has_the_structure_of_a_peaceful_one() -> None:
 def test_comment_fits_whatever_the_run_says(make: object) -> None:
     assert callable(make)
     assert len(render(make())) < MAX_BYTES
+
+
+def test_waivers_full_of_what_must_be_escaped_fit_and_the_cut_is_said() -> None:
+    record = records.failing()
+    (one, *_) = record.verdict.waivers
+    accepted = tuple(replace(one, id=f"w{n}", reason="&" * 500, owner="&" * 500, approver="&" * 500) for n in range(60))
+    text = render(replace(record, verdict=replace(record.verdict, waivers=accepted))).decode()
+    assert len(text.encode()) <= MAX_BYTES
+    assert text.endswith("Too long for a comment: the rest is in `report/report.html`.\n")
 
 
 def test_ten_blockers_are_named_and_the_rest_counted() -> None:
