@@ -127,7 +127,7 @@ def test_what_an_engine_leaves_beside_its_report_comes_out_as_text(
     (job, content) = next((job, raw) for (job, other), raw in records.EXTRAS.items() if other == name)
     tool = next(tool for tool in TOOLS if tool.name == job.partition("@")[0])
     kept = json.loads(content)
-    for number, text in enumerate(TEXTS.values()):
+    for number, text in enumerate((ALL, *(TEXTS[key] for key in ("control", "html", "markdown", "wide")))):
         hostile = reports.altered(kept, lambda at, value, text=text: value + text if isinstance(value, str) else value)
         one = reports.with_key(hostile, text, ())
         done = through(tool, reports.whole(tool), tmp_path / f"{number}", files={name: json.dumps(one).encode()})
