@@ -1,6 +1,7 @@
 """The engine as the runner starts it, its reports read by the tools that ask for them."""
 
 import json
+import resource
 import subprocess
 import sys
 from collections import Counter
@@ -177,3 +178,9 @@ def test_the_engine_is_a_program_of_its_own(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", BUILD.builtin, *argv], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "i: opened, 2 packages" in done.stdout
+
+
+def test_the_process_and_not_its_caller_is_limited_in_memory() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    assert main(["packages", "--image", "/none", "--sbom", "/none", "--canary", "/none", "--out", "/none"]) == 2
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
