@@ -10,7 +10,7 @@ class Node:
     """One thing to do: `work` runs in a thread once every node in `needs` has ended, however it ended.
 
     `weight_s` is its expected duration. `light` nodes (installs, waiting on the network) take no worker. `urgent` nodes
-    go before longer ones, and one worker is kept for them until they have ended: somebody waits for the first result.
+    go before longer ones, and one worker is kept for them until they have started: somebody waits for the first result.
     """
 
     name: str
@@ -44,7 +44,7 @@ async def _run(nodes: Sequence[Node], workers: int) -> None:
                     await asyncio.to_thread(node.work)
                 finally:
                     done[node.name].set()
-                    free.give(urgent=node.urgent)
+                    free.give()
         finally:
             done[node.name].set()
 
@@ -95,9 +95,8 @@ class _Workers:
         self._wake_soon()
         await waiter
 
-    def give(self, *, urgent: bool) -> None:
+    def give(self) -> None:
         self._free += 1
-        self._urgent -= urgent
         self._wake_soon()
 
     def _wake_soon(self) -> None:
@@ -115,4 +114,5 @@ class _Workers:
             self._waiters.pop()
             if not waiter.done():
                 self._free -= 1
+                self._urgent -= urgent
                 waiter.set_result(None)
