@@ -213,12 +213,15 @@ def work(raw: bytes, job: Job) -> Work:
         path for path in (job.path(_unlaid(name, job)) for name in report.paths.scanned) if not path.startswith(CANARY)
     }
     read = {path for path in read if not excluded(path, hidden)}
-    planned = map(job.path, (*_planned(job, "python"), *_planned(job, "device")))
+    planned = set(map(job.path, (*_planned(job, "python"), *_planned(job, "device"))))
     unread = {path: "not read" for path in planned if path not in read}
     partly: dict[str, int] = {}
     for fault in report.errors:
         path = job.path(_unlaid(fault.path, job)) if fault.path else ""
         if excluded(path, hidden):
+            continue
+        # A folder of Python may hold C that semgrep meets on its way: nobody planned to read that.
+        if path and not path.startswith(CANARY) and path not in planned:
             continue
         if fault.kind == "PartialParsing" and fault.spans:
             skipped = sum(max(0, span.end.line - span.start.line + 1) for span in fault.spans)

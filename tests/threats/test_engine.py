@@ -249,7 +249,7 @@ def first_model_below(pid: int) -> int:
         for child in (child for parent in children(pid) for child in children(parent)):
             with contextlib.suppress(OSError):
                 # Before that it is still bubblewrap setting itself up.
-                if b"dumper.py" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if Path(f"/proc/{child}/comm").read_text().strip() != "bwrap":
                     return child
     raise AssertionError("the model never started")
 

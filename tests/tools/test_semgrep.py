@@ -1,5 +1,6 @@
 """semgrep: what its report means, that our packs hit what is planted and nothing else, and that nothing hides code."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -251,3 +252,25 @@ def test_rules_can_be_explained():
 def test_the_pages_of_the_rules_are_what_the_packs_say():
     script = HERE.parent.parent / "scripts/rule_docs.py"
     assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0
+
+
+def test_a_file_that_nobody_planned_to_read_voids_nothing_and_a_planned_one_does():
+    job = Job(
+        name="semgrep",
+        tool="semgrep",
+        stage=Stage.SAST,
+        root="/r",
+        folder="/r/.secdl/runs/x/evidence/semgrep",
+        settings={"planned": ["tools/a.py"], "python": ["tools"], "device": []},
+    )
+    fault = {"level": "warn", "type": "Syntax error", "message": "m", "path": "tools/rom/b.h"}
+    report = {
+        "version": "1.185.0",
+        "results": [],
+        "errors": [fault],
+        "paths": {"scanned": ["tools/a.py", "tools/rom/b.h"]},
+        "engine_requested": "OSS",
+    }
+    assert TOOL.work(json.dumps(report).encode(), job).unread == ()
+    report["errors"][0]["path"] = "tools/a.py"
+    assert TOOL.work(json.dumps(report).encode(), job).unread == ("tools/a.py: Syntax error",)
