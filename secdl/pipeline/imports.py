@@ -12,7 +12,7 @@ from secdl.model import codec
 from secdl.model.errors import ConfigError
 from secdl.model.plan import Plan, Product
 from secdl.model.shipped import shipped
-from secdl.pipeline.inputs import OWNERS, POLICY, WAIVERS, read
+from secdl.pipeline.inputs import POLICY, copy_owners, copy_waivers, read
 from secdl.run import git
 from secdl.run.store import SUMS, RunFolder, write_atomic
 
@@ -46,11 +46,8 @@ def import_files(files: Sequence[Path], run: RunFolder | None, *, root: Path, no
 def _fresh(root: Path, *, now: datetime, token: str) -> RunFolder:
     run = RunFolder.create(root / ".secdl" / "runs", now=now, token=token)
     run.write(POLICY, read(shipped("policies/gate.toml")))
-    run.write(WAIVERS, b"")
-    for name in OWNERS:
-        if (root / name).is_file():
-            run.write(f"inputs/owners/{Path(name).name}", read(root / name))
-            break
+    copy_waivers(run, root, "")
+    copy_owners(run, root)
     plan = Plan(
         secdl=__version__,
         run=run.id,

@@ -21,6 +21,11 @@ def copy_inputs(run: RunFolder, root: Path, config: Config, *, config_path: Path
     named = policy or config.gate.policy
     run.write(POLICY, read((root / named) if named else shipped("policies/gate.toml")))
     copy_waivers(run, root, waivers or config.gate.waivers)
+    copy_owners(run, root)
+
+
+def copy_owners(run: RunFolder, root: Path) -> None:
+    """Copies the first file that names owners, where the checkout has one."""
     for name in OWNERS:
         if (root / name).is_file():
             run.write(f"inputs/owners/{Path(name).name}", read(root / name))
