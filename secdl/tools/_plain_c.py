@@ -28,7 +28,9 @@ _FOREACH = re.compile(
 _GUARD = re.compile(r"\bWITH_\w+_GUARD\s*\((?:[^()]|\([^()]*\))*\)(?=\s*\{)")
 _BLOCK = re.compile(r"^([ \t]+)([A-Z][A-Z0-9_]{3,}\((?:[^(){};]|\([^(){};]*\))*\))(?=\s*\{)", re.MULTILINE)
 _RANGE = re.compile(r"(\bcase\s+[^:\n]+?)(\s+\.\.\.\s+[^:\n?]+?)(?=\s*:)")
-_GLUE = re.compile(r"\b(?:glue|CONCAT|xglue)\(\s*(?:(?:glue|xglue)\(\s*)?(\w+)\s*(?:,\s*\w+\s*\)?\s*)+\)")
+_GLUE = re.compile(r"\b(?:glue|CONCAT|xglue)\(\s*(\w+)\s*(?:,\s*\w+\s*)+\)")
+_GLUE_DEPTH = 3
+"""Most calls of glue() inside one another; the innermost is taken first."""
 _LOOSE = re.compile(
     r"^(?:[A-Z][A-Z0-9_]+|[a-z]+_init)\((?:[^(){};]|\([^(){};]*\))*\)[ \t]*;?[ \t]*$(?!\s*\{)", re.MULTILINE
 )
@@ -45,7 +47,8 @@ def plain(text: str) -> str:
     text = _GUARD.sub(lambda found: _fit("if (1)", found[0]), text)
     text = _BLOCK.sub(lambda found: found[1] + _fit("if (1)", found[2]), text)
     text = _RANGE.sub(lambda found: found[1] + _blank(found[2]), text)
-    text = _GLUE.sub(lambda found: _fit(found[1], found[0]), text)
+    for _ in range(_GLUE_DEPTH):
+        text = _GLUE.sub(lambda found: _fit(found[1], found[0]), text)
     return _LOOSE.sub(lambda found: _blank(found[0]), text)
 
 

@@ -30,6 +30,8 @@ def flat(text: str) -> str:
         ("    g_autofree char *p = NULL;", "char *p = NULL;"),
         ("case 0 ... 7:\n    x();", "case 0 : x();"),
         ("type_init(f)\n", ""),
+        ("n = SIZE(glue(a_, B));", "n = SIZE(a_ );"),
+        ("void glue(glue(put_, A), B)(int x);", "void put_ (int x);"),
         ("OBJECT_DECLARE_SIMPLE_TYPE(A,\n                           B)\nint x;", "int x;"),
         ("#define OPEN \\\n    {\nint x;", "int x;"),
         ('#include "a.h"\nint x;', '#include "a.h" int x;'),
