@@ -214,7 +214,8 @@ class Tool:
     for those that `spares(job)` names; `services` what must
     answer while it runs (`"osv"`); `ecosystems` the advisory data it is judged by. `lay(job, checkout)` gives files by
     path in the evidence folder, written there before the run: for a tool that reads one folder only, in which its
-    canary must lie too, or that cannot read a file as it is; it raises as `parse` does. `narrows` is true where
+    canary must lie too, or more than it is told to, or that cannot read a file as it is. It is then all that the tool
+    reads of the checkout, and raises as `parse` does. `narrows` is true where
     `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
     the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
     deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own, `downloads`

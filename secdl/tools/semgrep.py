@@ -13,7 +13,7 @@ from secdl.model.config import Config, Language, RelativePath, Source
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Count, Work
 from secdl.model.finding import Finding, Level
-from secdl.model.scope import cover, excluded, within
+from secdl.model.scope import within
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
 from secdl.model.tool import CANARY, Canary, Checkout, Job, Rule, Stage, Subject, Tool
@@ -31,8 +31,12 @@ _LEVEL = {
     "LOW": Level.LOW,
     "INFO": Level.INFO,
 }
-_LAID = "c"
-"""Folder in the evidence folder where device sources are laid, their macros put aside."""
+_LAID = "src"
+"""Folder in the evidence folder that holds all that is scanned, and nothing else.
+
+Given folders of the checkout, semgrep reads every language in them that some rule is for: ROMs among Python files, too.
+"""
+_LAID_PACKS = "packs"
 _SCOPES = (("secdl.device.", "device"), ("secdl.python.", "python"))
 _EXTENSIONS = {"device": (".c", ".h"), "python": (".py", ".pyi")}
 _CODE = re.compile(r"`([^`]+)`")
@@ -139,7 +143,6 @@ def subjects(config: Config) -> tuple[Subject, ...]:
                 "python": list(_paths(python)),
                 "device": list(_paths(device)),
                 "packs": list(packs),
-                "exclude": [pattern for source in (*python, *device) for pattern in source.exclude],
                 "rules": _digest(),
             },
         ),
@@ -158,7 +161,7 @@ def argv(job: Job) -> tuple[str, ...]:
         "--disable-version-check",
         "--oss-only",
         f"--config={shipped(PACKS)}",
-        *(f"--config={job.root}/{pack}" for pack in packs),
+        *(f"--config={job.folder}/{_LAID_PACKS}/{pack}" for pack in packs),
         "--no-rewrite-rule-ids",
         # What the tree's own files would hide stays visible: ignore files, suppressing comments, large files.
         "--no-git-ignore",
@@ -169,14 +172,18 @@ def argv(job: Job) -> tuple[str, ...]:
         "--timeout=60",
         "--timeout-threshold=0",
         "--",
-        *_targets(job),
+        *((f"{job.folder}/{_LAID}",) if _planned(job, "python") or _planned(job, "device") else ()),
         job.canary,
     )
 
 
 def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
-    """The planned device sources as semgrep's C parser can read them, every line and column kept."""
-    return {f"{_LAID}/{path}": _plain(checkout.read(path)) for path in _planned(job, "device")}
+    """The planned sources and the packs of the repository; C as semgrep can parse it, every line and column kept."""
+    laid = {f"{_LAID}/{path}": checkout.read(path) for path in _planned(job, "python")}
+    laid |= {f"{_LAID}/{path}": _plain(checkout.read(path)) for path in _planned(job, "device")}
+    for pack in job.settings.get("packs", ()):
+        laid |= {f"{_LAID_PACKS}/{path}": checkout.read(path) for path in checkout.files(pack)}
+    return laid
 
 
 def parse(raw: bytes, job: Job) -> Iterator[Finding]:
@@ -208,21 +215,13 @@ def parse(raw: bytes, job: Job) -> Iterator[Finding]:
 def work(raw: bytes, job: Job) -> Work:
     """Files read, and lines that semgrep's C parser stepped over; a rule that ran out of time makes a file unread."""
     report = _report(raw, job)
-    hidden = job.settings.get("exclude", ())
-    read = {
-        path for path in (job.path(_unlaid(name, job)) for name in report.paths.scanned) if not path.startswith(CANARY)
-    }
-    read = {path for path in read if not excluded(path, hidden)}
+    scanned = (job.path(_unlaid(name, job)) for name in report.paths.scanned)
+    read = {path for path in scanned if not path.startswith(CANARY)}
     planned = set(map(job.path, (*_planned(job, "python"), *_planned(job, "device"))))
     unread = {path: "not read" for path in planned if path not in read}
     partly: dict[str, int] = {}
     for fault in report.errors:
         path = job.path(_unlaid(fault.path, job)) if fault.path else ""
-        if excluded(path, hidden):
-            continue
-        # A folder of Python may hold C that semgrep meets on its way: nobody planned to read that.
-        if path and not path.startswith(CANARY) and path not in planned:
-            continue
         if fault.kind == "PartialParsing" and fault.spans:
             skipped = sum(max(0, span.end.line - span.start.line + 1) for span in fault.spans)
             partly[path] = partly.get(path, 0) + skipped
@@ -287,8 +286,6 @@ def _report(raw: bytes, job: Job) -> Report:
 def _applies(rule: str, path: str, job: Job) -> bool:
     if path.startswith(CANARY):
         return True
-    if excluded(path, job.settings.get("exclude", ())):
-        return False
     return all(within(path, job.settings.get(key, ())) for prefix, key in _SCOPES if rule.startswith(prefix))
 
 
@@ -298,12 +295,6 @@ def _planned(job: Job, pack: str) -> list[str]:
     return [
         path for path in job.settings.get("planned", ()) if path.endswith(_EXTENSIONS[pack]) and within(path, sources)
     ]
-
-
-def _targets(job: Job) -> tuple[str, ...]:
-    python = tuple(source for source in job.sources if source not in job.settings.get("packs", ()))
-    laid = (f"{job.folder}/{_LAID}",) if _planned(job, "device") else ()
-    return (*cover(python, _planned(job, "python"), job.settings.get("exclude", ())), *laid)
 
 
 def _unlaid(reported: str, job: Job) -> str:

@@ -1,6 +1,5 @@
 """semgrep: what its report means, that our packs hit what is planted and nothing else, and that nothing hides code."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -31,7 +30,7 @@ CONFIG = Config(
         Source(name="host", path="host", languages=(Language.C,)),
     ),
 )
-LAID = "/srv/checkout/.secdl/runs/r/evidence/semgrep/c/devices/port.c"
+LAID = "/srv/checkout/.secdl/runs/r/evidence/semgrep/src/devices/port.c"
 PLANNED = ["devices/port.c", "tools/appliance.py", "tools/broken.py", "tools/import_appliance.py"]
 
 
@@ -108,7 +107,7 @@ def test_a_laid_copy_is_reported_under_the_name_of_its_source():
 
 
 def test_a_name_that_leads_out_of_the_laid_folder_is_no_source_of_ours():
-    raw = REPORT.replace(b"/c/devices/port.c", b"/c/../../../../../../etc/passwd")
+    raw = REPORT.replace(b"/src/devices/port.c", b"/src/../../../../../../etc/passwd")
     assert not any("passwd" in line for line in own(raw, job()))
     assert TOOL.work(raw, job()).unread == ("devices/port.c: not read",)
 
@@ -121,10 +120,6 @@ def test_a_pack_reports_only_where_its_language_is_declared():
     here = job(python=["tools"], device=[])
     assert not any("secdl.device" in line for line in own(REPORT, here))
     assert any(f.rule.startswith("secdl.device") and f.path.startswith(CANARY) for f in TOOL.parse(REPORT, here))
-
-
-def test_what_is_excluded_is_not_reported():
-    assert not any("import_appliance" in line for line in own(REPORT, job(exclude=["tools/import_*"])))
 
 
 def test_identity_is_the_code_in_the_message_and_not_its_prose():
@@ -166,9 +161,19 @@ def test_packs_of_the_repository_run_beside_ours_and_are_inputs():
     mine = job(config)
     assert "rules/own.yaml" in mine.sources
     words = TOOL.argv(mine)
-    assert "--config=/srv/checkout/rules/own.yaml" in words
+    assert f"--config={mine.folder}/packs/rules/own.yaml" in words
     assert f"--config={shipped(PACKS)}" in words
-    assert words[words.index("--") + 1 :] == ("tools", f"{mine.folder}/c", mine.canary)
+    assert words[words.index("--") + 1 :] == (f"{mine.folder}/src", mine.canary)
+
+
+def test_only_planned_files_are_read_whatever_lies_beside_them(checkout):
+    """Given folders, semgrep parses every language in them that it has a rule for: also ROMs that it cannot parse."""
+    (checkout / "tools/rom.c").write_text("int broken( {{{ \n")
+    (checkout / "tools/left_out.py").write_text((checkout / "tools/appliance.py").read_text())
+    _, ran, report = run(TOOL, job(), checkout)
+    assert TOOL.work(report, ran).unread == ()
+    assert TOOL.work(report, ran).read["files"] == len(PLANNED)
+    assert not any("left_out" in line or "rom.c" in line for line in own(report, ran))
 
 
 def test_every_planted_defect_is_found_in_a_real_run_with_an_empty_home(checkout):
@@ -197,6 +202,17 @@ def test_a_broken_pack_of_the_repository_fails_the_run(checkout):
     _, ran, report = run(TOOL, job(packs=["own.yaml"]), checkout)
     with pytest.raises(MalformedOutput, match=r"own\.x"):
         TOOL.work(report, ran)
+
+
+@pytest.mark.parametrize("where", ["tools/*.py", "tools/", "*.py", "/tools"])
+def test_a_folder_of_rules_of_the_repository_is_run_and_its_rules_may_name_paths(checkout, where):
+    (checkout / "rules/deep").mkdir(parents=True)
+    (checkout / "rules/deep/own.yaml").write_text(
+        "rules: [{id: own.import, languages: [python], severity: LOW, message: m, pattern: import $X,"
+        f" paths: {{include: ['{where}']}}}}]\n"
+    )
+    _, ran, report = run(TOOL, job(packs=["rules"]), checkout)
+    assert {f.path for f in TOOL.parse(report, ran) if f.rule == "own.import"} >= {"tools/appliance.py"}
 
 
 def test_the_right_twins_give_no_finding_and_the_wrong_ones_theirs_at_the_marked_lines(tmp_path):
@@ -252,25 +268,3 @@ def test_rules_can_be_explained():
 def test_the_pages_of_the_rules_are_what_the_packs_say():
     script = HERE.parent.parent / "scripts/rule_docs.py"
     assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0
-
-
-def test_a_file_that_nobody_planned_to_read_voids_nothing_and_a_planned_one_does():
-    job = Job(
-        name="semgrep",
-        tool="semgrep",
-        stage=Stage.SAST,
-        root="/r",
-        folder="/r/.secdl/runs/x/evidence/semgrep",
-        settings={"planned": ["tools/a.py"], "python": ["tools"], "device": []},
-    )
-    fault = {"level": "warn", "type": "Syntax error", "message": "m", "path": "tools/rom/b.h"}
-    report = {
-        "version": "1.185.0",
-        "results": [],
-        "errors": [fault],
-        "paths": {"scanned": ["tools/a.py", "tools/rom/b.h"]},
-        "engine_requested": "OSS",
-    }
-    assert TOOL.work(json.dumps(report).encode(), job).unread == ()
-    report["errors"][0]["path"] = "tools/a.py"
-    assert TOOL.work(json.dumps(report).encode(), job).unread == ("tools/a.py: Syntax error",)
