@@ -14,6 +14,7 @@ from secdl.model.evidence import Evidence
 from secdl.model.finding import AbsentCause, Finding, Status
 from secdl.model.fingerprint import NAME, context, fingerprint, pathless
 from secdl.model.plan import Plan
+from secdl.model.scope import excluded, within
 from secdl.model.text import one_line
 from secdl.model.tool import Job, Stage
 from secdl.model.verdict import Change
@@ -254,6 +255,9 @@ class _Causes:
             if standing.valid:
                 self._valid.setdefault(tool, []).append(standing.evidence)
         self._sources = {job.name: job.sources for job in plan.jobs}
+        self._hidden: dict[str, tuple[str, ...]] = {}
+        for one in plan.excluded:
+            self._hidden[one.source] = self._hidden.get(one.source, ()) + one.patterns
         asked = {old.path for old in gone}
         self._seen = {
             (finding.tool, place.path) for finding in findings for place in finding.locations if place.path in asked
@@ -285,10 +289,10 @@ class _Causes:
         if not path or path.startswith(_NAMED_PLACES):
             # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.
             return self._all_valid[old.tool] and not self._plan.scope
-        sources = self._sources.get(evidence.job) or evidence.subjects
+        sources = self._sources.get(evidence.job, ())
         return any(
-            source in (".", path) or path.startswith(source.rstrip("/") + "/")
-            for source in (*sources, *(evidence.subjects if evidence.subjects is not sources else ()))
+            within(path, (source,)) and not excluded(path, self._hidden.get(source, ()))
+            for source in (*sources, *evidence.subjects)
         )
 
 

@@ -16,11 +16,22 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """What `exclude` keeps from the scanners below a source's path: `files` of `of` files in its languages."""
+
+    source: str
+    patterns: tuple[str, ...]
+    files: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The jobs of a run and the moment (`as_of`, UTC) that ages and expiries are judged by.
 
     `stages` were asked for, `left_out` were not (by `--only`, or an import). `scope` is empty for the whole tree, else
-    says which changes were looked at. `imports` is true for a run of foreign reports alone.
+    says which changes were looked at. `excluded` has an entry for every source of which configuration hides a part.
+    `imports` is true for a run of foreign reports alone.
     """
 
     schema: int = 1
@@ -33,5 +44,6 @@ class Plan:
     stages: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     scope: str = ""
+    excluded: tuple[Exclusion, ...] = ()
     imports: bool = False
     jobs: tuple[Job, ...] = ()

@@ -12,7 +12,7 @@ import msgspec
 from secdl import __version__
 from secdl.model.config import COMMON_SETTINGS, Config, Language, Profile, Source, ToolTable
 from secdl.model.errors import ConfigError
-from secdl.model.plan import Plan, Product
+from secdl.model.plan import Exclusion, Plan, Product
 from secdl.model.scope import excluded
 from secdl.model.toml import nearest
 from secdl.model.tool import Job, Stage, Subject, Tool
@@ -103,6 +103,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
         stages=tuple(stage.value for stage in stages),
         left_out=tuple(stage.value for stage in planned if stage not in stages),
         scope=f"{len(changed)} files changed since {options.changed_since}" if changed is not None else "",
+        excluded=tuple(exclusions(root, config)) if Stage.SAST in stages else (),
         jobs=tuple(_linked(jobs, tools)),
     )
 
@@ -176,12 +177,22 @@ def _linked(jobs: list[Job], tools: tuple[Tool, ...]) -> Iterator[Job]:
 def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]:
     """Files below the subject's sources that configuration means by language and `exclude`, sorted."""
     chosen = [source for source in config.source if source.path in subject.sources]
-    found: set[str] = set()
-    for source in chosen:
-        suffixes = tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
-        # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
-        found.update(_shown(name) for name in walk(root, source) if name.endswith(suffixes))
-    yield from sorted(found)
+    yield from sorted({name for source in chosen for name in _files(root, source)})
+
+
+def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
+    """What each source's `exclude` hides, counted: a gap that the report must own up to."""
+    for source in config.source:
+        if source.exclude:
+            whole = sum(1 for _ in _files(root, msgspec.structs.replace(source, exclude=())))
+            read = sum(1 for _ in _files(root, source))
+            yield Exclusion(source=source.path, patterns=source.exclude, files=whole - read, of=whole)
+
+
+def _files(root: Path, source: Source) -> Iterator[str]:
+    suffixes = tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
+    # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
+    return (_shown(name) for name in walk(root, source) if name.endswith(suffixes))
 
 
 def _shown(name: str) -> str:

@@ -110,6 +110,14 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         rows.append(Row(what=f"{what} {words.listed(plan.left_out)}", figure="left out", why="not asked for"))
     if plan.scope:
         rows.append(Row(what="scope", figure="changes only", why=plan.scope))
+    rows += [
+        Row(
+            what=f"excluded below {one.source}",
+            figure=f"{number(one.files)} of {some(one.of, 'file')}",
+            why=f"configuration leaves out {words.listed(one.patterns)}",
+        )
+        for one in plan.excluded
+    ]
     rows += _engines(record)
     rows += _advisories(record, ran)
     rows += _reused(ran)

@@ -11,6 +11,7 @@ from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Origin, Outcome
 from secdl.model.finding import AbsentCause, Finding, Level, Status
 from secdl.model.fingerprint import identify
+from secdl.model.plan import Exclusion
 from secdl.model.policy import parse_policy
 from secdl.model.verdict import Change, Word
 from tests.gate.runs import POLICY_TEXT, STAGE, altered, evidence, finding, job, plan
@@ -81,6 +82,24 @@ def test_tool_that_did_not_run_validly_cannot_say_fixed(run, outcome):
 def test_file_outside_what_was_read_is_not_scanned(run):
     judgement = run(baseline=of_run(finding(path="lib/a.py"), finding(path="srcx/a.py")))
     assert statuses(judgement) == [(Status.ABSENT, AbsentCause.NOT_SCANNED)] * 2
+
+
+def test_file_that_configuration_excludes_now_is_not_fixed(run):
+    hidden = (
+        Exclusion(source="src", patterns=("src/old",), files=1, of=2),
+        Exclusion(source="src", patterns=("*.gen.py",), files=0, of=2),
+    )
+    every = replace(plan(), excluded=hidden)
+    judgement = run(
+        baseline=of_run(finding(path="src/old/a.py"), finding(path="src/b.gen.py"), finding(path="src/c.py")),
+        plan=every,
+    )
+    causes = {one.path: one.absent_cause for one in judgement.findings}
+    assert causes == {
+        "src/old/a.py": AbsentCause.NOT_SCANNED,
+        "src/b.gen.py": AbsentCause.NOT_SCANNED,
+        "src/c.py": AbsentCause.FIXED,
+    }
 
 
 def test_narrowed_run_says_fixed_only_of_files_it_read(run):

@@ -11,6 +11,7 @@ import pytest
 
 from secdl.model.evidence import Outcome
 from secdl.model.finding import Finding, Level, Location
+from secdl.model.plan import Exclusion
 from secdl.model.record import Record
 from secdl.model.sarif import parse
 from secdl.model.tool import Job, Stage
@@ -87,6 +88,11 @@ def test_a_tool_that_never_ran_is_a_run_that_failed_with_its_reason() -> None:
 def test_stages_left_out_and_denominators_are_named_too() -> None:
     told = read(records.incomplete())["properties"]["secdl/notMeasured"]
     assert {"what": "stages threatmodel and fuzz", "figure": "left out", "why": "not asked for"} in told
+    record = records.passing()
+    hidden = Exclusion(source="hw", patterns=("hw/old", "*.inc.h"), files=3, of=1200)
+    told = read(replace(record, plan=replace(record.plan, excluded=(hidden,))))["properties"]["secdl/notMeasured"]
+    why = "configuration leaves out hw/old and *.inc.h"
+    assert {"what": "excluded below hw", "figure": "3 of 1,200 files", "why": why} in told
     assert any(row["figure"] == "1 of 161" for row in read(records.failing())["properties"]["secdl/notMeasured"])
 
 

@@ -1,0 +1,55 @@
+"""The plan says what it leaves out: what `exclude` hides is counted, by source."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from secdl.model.config import load_config
+from secdl.model.plan import Exclusion, Plan
+from secdl.model.tool import Stage
+from secdl.pipeline.plan import Options, make_plan
+
+CONFIG = """
+[product]
+name = "p"
+version = "1"
+[[source]]
+name = "tools"
+path = "tools"
+languages = ["python"]
+exclude = ["tools/old", "*.gen.py", "docs"]
+[[source]]
+name = "devices"
+path = "hw"
+languages = ["c"]
+guest_facing = true
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("tools/a.py", "tools/b.gen.py", "tools/old/c.py", "tools/old/d.py", "tools/old/e.txt", "hw/f.c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "secdl.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def plan(root: Path, **options: tuple[Stage, ...]) -> Plan:
+    config = root / "secdl.toml"
+    return make_plan(load_config(config), Options(config=config, **options), run="r", now=datetime.now(UTC))
+
+
+def test_files_that_configuration_excludes_are_counted_of_all_of_their_source(root: Path) -> None:
+    patterns = ("tools/old", "*.gen.py", "docs")
+    assert plan(root).excluded == (Exclusion(source="tools", patterns=patterns, files=3, of=4),)
+
+
+def test_excluded_files_are_planned_for_no_scanner(root: Path) -> None:
+    planned = {job.tool: job.settings["planned"] for job in plan(root).jobs if "planned" in job.settings}
+    assert planned == {"bandit": ["tools/a.py"], "semgrep": ["hw/f.c", "tools/a.py"]}
+
+
+def test_run_that_reads_no_source_leaves_none_of_it_out(root: Path) -> None:
+    assert plan(root, only=(Stage.DEPS,)).excluded == ()
