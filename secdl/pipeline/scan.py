@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -163,7 +164,8 @@ class Scan:
         except MalformedOutput as error:
             return replace(blank, outcome=Outcome.FAILED, reason=one_line(str(error)))
         dates = data_dates(self.advisories, tool.ecosystems)
-        key = key_of(
+        digest_inputs = partial(
+            key_of,
             tool,
             job,
             program=program,
@@ -173,6 +175,7 @@ class Scan:
             advisories=advisories_digest(self.advisories) if tool.ecosystems else "",
             profile=self.plan.profile,
         )
+        key = digest_inputs()
         kept = EvidenceCache(Path(job.data["cache"]))
         if tool.reusable and (reused := kept.take(key, job, self.run)):
             return replace(
@@ -215,7 +218,8 @@ class Scan:
             cache_key=key,
         )
         evidence = self._examined(evidence, tool, job, end, expects)
-        if tool.reusable:
+        # What changed under the tool's hands is evidence of this run, and of no state that could come back.
+        if tool.reusable and digest_inputs() == key:
             kept.keep(key, evidence, self.run)
         return evidence
 

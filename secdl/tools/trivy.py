@@ -167,6 +167,8 @@ TOOL = Tool(
     canary=Canary(folder="trivy", expects={"CVE-2019-10906": 1}),
     # Its report does not say how old its database is, and unknown is stale.
     ecosystems=("trivy database",),
+    # Nor is the database, a gigabyte, among what the evidence cache compares.
+    reusable=False,
     weight_s=5.0,
     settings=Settings,
 )
