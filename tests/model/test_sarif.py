@@ -29,7 +29,7 @@ FINDINGS = st.builds(
     locations=st.lists(PLACES, max_size=3).map(tuple),
     word=LINE,
     context=st.just("") | LINE,
-    cwe=st.sets(st.integers(1, 1999)).map(lambda found: tuple(f"CWE-{n}" for n in sorted(found))),
+    cwe=st.sets(st.integers(1, 1999), max_size=50).map(lambda found: tuple(f"CWE-{n}" for n in sorted(found))),
     aliases=st.lists(LINE, max_size=3).map(tuple),
     purl=st.none() | st.just("pkg:pypi/a@1"),
     gain=st.just("") | LINE,
