@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -35,14 +35,16 @@ def key_of(
     program: Program,
     programs: dict[str, Program],
     argv: tuple[str, ...],
-    laid: Mapping[str, bytes],
+    lay: Callable[[], Mapping[str, bytes]],
     advisories: str,
     profile: str,
 ) -> str:
     """The cache key: a digest over everything that can change what the tool finds. Reads the job's inputs.
 
+    Files that were planned one by one count as they are: to prepare thousands of them, as `lay` does, takes longer.
     In profile dev a file of 1 MB and more counts by device, inode, size, mtime and ctime instead of its content.
     """
+    laid = {} if "planned" in job.settings else lay()
     shown = [_neutral(argument, job) for argument in argv]
     parts = {
         "secdl": engine_digest(),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -128,7 +128,12 @@ class Scan:
         if isinstance(programs, Unavailable):
             return _unavailable(blank, programs)
         job = self._ready(job, tool, programs)
-        return self._measure(job, tool, replace(blank, programs=programs), program)
+        blank = replace(blank, programs=programs)
+        try:
+            return self._measure(job, tool, blank, program)
+        except MalformedOutput as error:
+            # Found before the tool could start: what it would have read is not what it can read.
+            return replace(blank, outcome=Outcome.FAILED, reason=one_line(str(error)))
 
     def _needed(self, name: str) -> Evidence | None:
         return self.run.evidence(name)
@@ -157,12 +162,8 @@ class Scan:
     def _measure(self, job: Job, tool: Tool, blank: Evidence, program: Program) -> Evidence:
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            laid = dict(tool.lay(job, Checkout(Path(job.root))))
-            codec.encode(tuple(laid))
-            argv = (*program.argv, *tool.argv(job))
-        except MalformedOutput as error:
-            return replace(blank, outcome=Outcome.FAILED, reason=one_line(str(error)))
+        lay = cache(partial(_laid, tool, job))
+        argv = (*program.argv, *tool.argv(job))
         dates = data_dates(self.advisories, tool.ecosystems)
         digest_inputs = partial(
             key_of,
@@ -171,7 +172,7 @@ class Scan:
             program=program,
             programs=blank.programs,
             argv=argv,
-            laid=laid,
+            lay=lay,
             advisories=advisories_digest(self.advisories) if tool.ecosystems else "",
             profile=self.plan.profile,
         )
@@ -182,7 +183,7 @@ class Scan:
                 reused, job=job.name, reused_from=reused.reused_from or Path(reused.folder).parent.parent.name
             )
         expects = self._plant(job, tool)
-        for name, content in laid.items():
+        for name, content in lay().items():
             self.run.write(f"evidence/{job.name}/{name}", content)
         self.progress.started(job)
         began = datetime.now(UTC)
@@ -253,6 +254,13 @@ def _install_node(toolchain: Toolchain, name: str) -> str:
 def _digests(folder: Path) -> dict[str, str]:
     files = (path for path in files_below(folder) if path.name != MARK)
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def _laid(tool: Tool, job: Job) -> dict[str, bytes]:
+    """What `tool.lay` gives; raises `MalformedOutput` also for a name that no report could hold."""
+    laid = dict(tool.lay(job, Checkout(Path(job.root))))
+    codec.encode(tuple(laid))
+    return laid
 
 
 def _unavailable(blank: Evidence, missing: Unavailable) -> Evidence:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def keys(root: Path, *, profile: str = "dev") -> dict[str, str]:
                 program=program,
                 programs={},
                 argv=tool.argv(ready),
-                laid=tool.lay(ready, Checkout(root)),
+                lay=partial(tool.lay, ready, Checkout(root)),
                 advisories="",
                 profile=profile,
             )
