@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from secdl.model.evidence import Outcome
 from secdl.model.text import one_line
 from secdl.model.verdict import WORD_OF_KIND, Verdict, Word
 
@@ -21,12 +22,13 @@ def print_verdict(verdict: Verdict, *, report: Path | None) -> None:
     if len(ordered) > _MOST:
         _say(f"  and {len(ordered) - _MOST} more reasons, all in verdict.json")
     counts = verdict.counts
+    planned = [one for one in verdict.evidence if one.outcome != Outcome.SKIPPED.value]
     _say("")
     click.secho(verdict.verdict.value, bold=True, fg=_STYLE[verdict.verdict], nl=False, err=True)
     _say(
         f"  profile {verdict.profile}: {counts.total} findings "
         f"({counts.blocking} blocking, {counts.waived} waived, {counts.advising} advising), "
-        f"{sum(1 for one in verdict.evidence if one.valid)} of {len(verdict.evidence)} tool runs with valid evidence"
+        f"{sum(one.valid for one in planned)} of {len(planned)} planned jobs left valid evidence"
     )
     if report is not None:
         here = Path.cwd()

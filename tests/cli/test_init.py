@@ -110,3 +110,10 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     assert [entry.path for entry in config.dependencies] == ["python/requirements.txt"]
     assert main(["init"]) == 0
     assert "wrote" not in capsys.readouterr().out
+
+
+def test_jobs_with_nothing_to_read_are_not_counted_as_planned(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["secure"])
+    said = capsys.readouterr().err
+    assert "bandit                       skipped" in said
+    assert "1 of 1 planned jobs left valid evidence" in said
