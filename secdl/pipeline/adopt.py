@@ -39,7 +39,9 @@ def starter(root: Path, *, product: str) -> dict[str, bytes]:
     template = env.from_string(shipped("policies/init/secdl.toml.j2").read_text())
     adopted = (root / DEBT).exists()
     files = {
-        "secdl.toml": template.render(product=product, sources=sources, locks=locks, adopted=adopted).encode(),
+        "secdl.toml": template.render(
+            product=product, version=_version(root), sources=sources, locks=locks, adopted=adopted
+        ).encode(),
         "policies/gate.toml": shipped("policies/gate.toml").read_bytes(),
         "policies/waivers.toml": shipped("policies/init/waivers.toml").read_bytes(),
         "noxfile.py": shipped("policies/init/noxfile.py").read_bytes(),
@@ -87,6 +89,16 @@ def read_debt(raw: bytes) -> Iterator[Finding]:
     """The findings of a debt file."""
     for number, line in enumerate(raw.splitlines(), start=1):
         yield codec.decode(line, Finding, where=f"{DEBT}:{number}")
+
+
+def _version(root: Path) -> str:
+    """What the tree's VERSION file says, as QEMU's and many others' do."""
+    path = root / "VERSION"
+    if path.is_file() and not path.is_symlink() and path.stat().st_size < 100:
+        words = path.read_text("utf-8", "replace").split()
+        if len(words) == 1 and words[0].isascii() and words[0].isprintable():
+            return words[0][:60]
+    return "0.0.0"
 
 
 def _locks(path: Path) -> bool:

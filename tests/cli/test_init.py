@@ -117,3 +117,13 @@ def test_jobs_with_nothing_to_read_are_not_counted_as_planned(tree: Path, capsys
     said = capsys.readouterr().err
     assert "bandit                       skipped" in said
     assert "1 of 1 planned jobs left valid evidence" in said
+
+
+@pytest.mark.parametrize(("said", "version"), [("7.2.22\n", "7.2.22"), ("see git\n", "0.0.0"), ("\x1b[2J", "0.0.0")])
+def test_version_of_the_product_is_the_tree_s_own_where_it_says_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, version: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "VERSION").write_text(said)
+    assert main(["init"]) == 0
+    assert load_config(tmp_path / "secdl.toml").product.version == version
