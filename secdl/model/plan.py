@@ -8,7 +8,8 @@ from secdl.model.tool import Job
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """What is judged. `commit` is the checkout's, with `-dirty` where the tree differs; empty outside git."""
+    """What is judged. `commit` is the checkout's, with `-dirty` where the tree differs and `-unknown` where
+    git cannot tell; empty outside git."""
 
     name: str
     version: str

@@ -82,7 +82,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
     config = _spend(config, profile)
     tools = tools_of(config)
     tables = tool_tables(config, tools, where=str(options.config))
-    changed = git.changed_files(root, options.changed_since) if options.changed_since else None
+    changed = git.changes(root, options.changed_since) if options.changed_since else None
     planned = tuple(stage for stage in Stage if stage in profile.stages)
     stages = tuple(stage for stage in planned if not options.only or stage in options.only)
     jobs: list[Job] = []
@@ -102,7 +102,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
         product=Product(name=config.product.name, version=config.product.version, commit=git.commit(root)),
         stages=tuple(stage.value for stage in stages),
         left_out=tuple(stage.value for stage in planned if stage not in stages),
-        scope=f"{len(changed)} files changed since {options.changed_since}" if changed is not None else "",
+        scope=f"{changed.count} files changed since {options.changed_since}" if changed is not None else "",
         excluded=tuple(exclusions(root, config)) if Stage.SAST in stages else (),
         jobs=tuple(_linked(jobs, tools)),
     )
@@ -130,7 +130,7 @@ def _jobs(
     own: dict[str, Any],
     *,
     root: Path,
-    changed: tuple[str, ...] | None,
+    changed: git.Changes | None,
 ) -> Iterator[Job]:
     subjects = tool.subjects(config)
     if not subjects:
@@ -141,8 +141,7 @@ def _jobs(
         if tool.narrows:
             files = tuple(planned_files(root, config, subject))
             if changed is not None:
-                wanted = frozenset(map(_shown, changed))
-                files = tuple(name for name in files if name in wanted)
+                files = tuple(name for name in files if changed.hold(name))
                 sources = files
                 skip = "" if files else "nothing that it reads has changed"
             settings["planned"] = list(files)

@@ -1,36 +1,83 @@
-"""What git says of the checkout; every answer is empty or None outside a repository."""
+"""What git says of the checkout, which may be none. Where git fails, that is said: it never counts as "no change"."""
 
+import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from secdl.model.errors import ConfigError
 from secdl.model.text import one_line
 from secdl.run.process import execute
 
+_PLAIN = "H"
+"""How `git ls-files -v` marks a tracked file that git compares; others it was told to take for unchanged."""
+
 
 def commit(root: Path) -> str:
-    """Commit id of HEAD, with `-dirty` where tracked files differ; empty outside git or before the first commit."""
+    """Commit id of HEAD, with `-dirty` where tracked files differ or files are there that git neither tracks nor
+    ignores, `-unknown` where git cannot tell; empty outside git or before the first commit."""
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if head is None:
         return ""
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return head.strip() + ("-dirty" if changed else "")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
+    return head.strip() + ("-unknown" if changed is None else "-dirty" if changed else "")
 
 
-def changed_files(root: Path, ref: str) -> tuple[str, ...]:
-    """Files below `root` that differ between merge-base(`ref`, HEAD) and the working tree, untracked ones included.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is known of the files below `root`, a real path, since a revision; paths are relative to it.
 
-    Paths are relative to `root`, sorted; deleted files are left out. Raises `ConfigError` for an unknown `ref`.
+    `differs` are files and submodules that are not as they were, removed ones included; `tracked` what git compares.
+    """
+
+    root: str
+    differs: frozenset[str]
+    tracked: frozenset[str]
+    untracked: frozenset[str]
+
+    @property
+    def count(self) -> int:
+        """Changed and untracked files that exist."""
+        return sum(os.path.lexists(f"{self.root}/{name}") for name in self.differs | self.untracked)
+
+    def hold(self, name: str) -> bool:
+        """Whether the file `name` may have changed: so it may unless git tracks what it really is and found it, and
+        each folder above it, the same."""
+        real = os.path.relpath(os.path.realpath(f"{self.root}/{name}"), self.root)
+        above = (real[:at] for at, sign in enumerate(real) if sign == "/")
+        return real not in self.tracked or real in self.differs or any(folder in self.differs for folder in above)
+
+
+def changes(root: Path, ref: str) -> Changes:
+    """What differs below `root` between merge-base(`ref`, HEAD) and the working tree.
+
+    Raises `ConfigError` for an unknown `ref` and where git fails.
     """
     # The ref comes from a command line: one that begins with a dash would be an option.
     base = None if ref.startswith("-") else _git(root, "merge-base", ref, "HEAD")
     if base is None:
         hint = "name a branch, tag or commit that this clone holds (a shallow clone may lack it)"
         raise ConfigError(f"unknown revision {one_line(ref, limit=80)!r}", where="--changed-since", hint=hint)
-    differs = _git(root, "diff", "--name-only", "-z", "--relative", "--diff-filter=d", base.strip()) or ""
-    untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z") or ""
-    return tuple(sorted({name for name in (differs + untracked).split("\0") if name}))
+    compare = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "--ignore-submodules=none", "-z")
+    marked = _names(root, "ls-files", "-v", "--recurse-submodules", "-z")
+    return Changes(
+        root=os.path.realpath(root),
+        differs=_names(root, *compare, base.strip(), "--"),
+        tracked=frozenset(name[2:] for name in marked if name.startswith(f"{_PLAIN} ")),
+        untracked=_names(root, "ls-files", "--others", "--exclude-standard", "-z"),
+    )
+
+
+def _names(root: Path, *arguments: str) -> frozenset[str]:
+    printed = _git(root, *arguments)
+    if printed is None:
+        raise ConfigError(
+            f"git {arguments[0]} failed, so what has changed is not known",
+            where="--changed-since",
+            hint=f"see what `git {' '.join(arguments)}` says, or run without --changed-since",
+        )
+    return frozenset(name for name in printed.split("\0") if name)
 
 
 def _git(root: Path, *arguments: str) -> str | None:
@@ -39,7 +86,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     if program is None:
         return None
     # A checkout may belong to another user (a CI volume), and its own configuration must not start programs.
-    safe = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
+    safe = ("--no-optional-locks", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
     with tempfile.TemporaryDirectory(prefix="secdl-") as folder:
         end = execute([program, *safe, *arguments], cwd=root, folder=Path(folder), timeout_s=60)
         if end.status != 0:

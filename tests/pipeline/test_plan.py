@@ -1,5 +1,7 @@
 """The plan says what it leaves out: what `exclude` hides is counted, by source."""
 
+import shutil
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,3 +55,18 @@ def test_excluded_files_are_planned_for_no_scanner(root: Path) -> None:
 
 def test_run_that_reads_no_source_leaves_none_of_it_out(root: Path) -> None:
     assert plan(root, only=(Stage.DEPS,)).excluded == ()
+
+
+def test_changed_file_is_planned_by_the_name_that_configuration_reaches_it_by(root: Path) -> None:
+    (root / "hw").rename(root / "real")
+    (root / "hw").symlink_to("real")
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@x", "commit", "-qm", "x"]):
+        subprocess.run([shutil.which("git") or "git", *words], cwd=root, check=True)
+    (root / "real" / "f.c").write_text("int f;\n")
+    config = root / "secdl.toml"
+    made = make_plan(load_config(config), Options(config=config, changed_since="HEAD"), run="r", now=datetime.now(UTC))
+    assert {job.tool: job.settings["planned"] for job in made.jobs if "planned" in job.settings} == {
+        "bandit": [],
+        "semgrep": ["hw/f.c"],
+    }
+    assert made.scope == "1 files changed since HEAD"
