@@ -284,7 +284,8 @@ class _Causes:
 
     def _covers(self, evidence: Evidence, old: Finding) -> bool:
         path = old.path
-        if (old.tool, path) in self._seen and not path.startswith(_NAMED_PLACES):
+        # A failed job's findings are kept, but that it looked into their files proves nothing.
+        if self._all_valid[old.tool] and (old.tool, path) in self._seen and not path.startswith(_NAMED_PLACES):
             return True
         if not path or path.startswith(_NAMED_PLACES):
             # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.

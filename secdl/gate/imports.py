@@ -33,8 +33,8 @@ def imported(name: str, raw: codec.Raw, *, root: str, taken: Iterable[str] = ())
     """Evidence of each run in the SARIF file `name`, whose bytes are `raw`; every result has been read once.
 
     `root` is the checkout that its paths are relative to; `taken` are job names already used. A run that says of itself
-    that it failed, or that has no results, is FAILED evidence. Raises `MalformedOutput` naming `name` and the JSON path
-    where the file is not SARIF 2.1.0; then no part of it may be used.
+    that it failed, or that has no results, is FAILED evidence, whose findings count all the same. Raises
+    `MalformedOutput` naming `name` and the JSON path where the file is not SARIF 2.1.0; then no part of it may be used.
     """
     document = sarif.scan(raw, where=name)
     suppressed = [

@@ -99,7 +99,9 @@ def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
 
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
-    """The findings of a SARIF report; results that are suppressed or of a kind other than `fail` are left out."""
+    """The findings of a SARIF report; results that are suppressed or of a kind other than `fail` are left out.
+
+    Those of a run that failed are given too: `work` says that it is no evidence, and what it found is found."""
     return _parse(raw, job, None)
 
 
@@ -110,7 +112,7 @@ def identified(raw: codec.Raw, job: Job, seen: dict[str, int] | None = None) -> 
 
 def _parse(raw: codec.Raw, job: Job, seen: dict[str, int] | None) -> Iterator[Finding]:
     where = f"{job.tool}: {job.output}"
-    for run in _own_runs(raw, job):
+    for run in _own_runs(scan(raw, where=where), job):
         finding = Reader(run, job).finding
         for result in results(run, raw, where=where):
             if not set_aside(result):
@@ -119,10 +121,10 @@ def _parse(raw: codec.Raw, job: Job, seen: dict[str, int] | None) -> Iterator[Fi
 
 def work(raw: codec.Raw, job: Job) -> Work:
     """The proof of work in `properties["secdl/work"]` as secdl's engines write it; else artifacts and results, and how
-    many of these are suppressed."""
+    many of these are suppressed. Raises `MalformedOutput` for a run that failed or has no results."""
     counts: Counter[str] = Counter()
     unread: list[str] = []
-    for run in _own_runs(raw, job):
+    for run in _own_runs(read(raw, where=f"{job.tool}: {job.output}"), job):
         claimed = run.properties.get("secdl/work")
         if claimed is not None:
             stated = codec.convert(claimed, Work, where=f"{job.tool}: {job.output}: secdl/work")
@@ -134,15 +136,14 @@ def work(raw: codec.Raw, job: Job) -> Work:
     return Work(read=dict(counts), unread=tuple(unread))
 
 
-def _own_runs(raw: codec.Raw, job: Job) -> tuple[Run, ...]:
+def _own_runs(report: Document, job: Job) -> tuple[Run, ...]:
     """The runs of a report; that of an engine of secdl must be the engine's own."""
-    where = f"{job.tool}: {job.output}"
-    runs = read(raw, where=where).runs
-    for run in runs:
+    for run in report.runs:
         if job.engine and run.tool.driver.name != job.tool:
             name = one_line(run.tool.driver.name, limit=80)
+            where = f"{job.tool}: {job.output}"
             raise MalformedOutput(f"a report of {name}", where=where, hint=f"{job.tool} did not write it")
-    return runs
+    return report.runs
 
 
 def foreign_work(run: Run, *, suppressed: int) -> dict[str, int]:

@@ -108,7 +108,7 @@ def findings_of(
     if planned is None:
         # Nothing is planted in a foreign report, and it may be large: it is read as it is asked for.
         foreign = run.map(f"evidence/{evidence.job}/{job.output}")
-        return sarif.identified(foreign, job, seen) if foreign and evidence.outcome is Outcome.OK else iter(())
+        return sarif.identified(foreign, job, seen) if foreign else iter(())
     raw = run.read(f"evidence/{evidence.job}/{job.output}")
     if not raw:
         return iter(())

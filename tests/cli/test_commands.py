@@ -113,6 +113,16 @@ def test_an_import_is_judged_and_never_stands_in_for_a_required_tool(
     assert main(["report", run]) == 2, "what was added has not been judged"
 
 
+def test_findings_of_a_tool_that_says_it_failed_are_judged(tree: Path, verdict: Verdict) -> None:
+    report = json.loads(sarif("one"))
+    report["runs"][0]["invocations"] = [{"executionSuccessful": False}]
+    (tree / "echo.sarif").write_text(json.dumps(report))
+    assert main(["secure"]) == 1
+    assert (verdict()["verdict"], verdict()["counts"]["blocking"]) == ("FAIL", 1)
+    (echo,) = (one for one in verdict()["evidence"] if one["tool"] == "echo")
+    assert (echo["outcome"], echo["valid"]) == ("failed", False)
+
+
 def test_one_bad_file_makes_no_run(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "good.sarif").write_text(sarif("one"))
     (tree / "bad.sarif").write_text(sarif("one")[:-5])

@@ -185,6 +185,15 @@ def test_import_says_fixed_only_of_files_that_it_shows_it_read(run):
     }
 
 
+def test_import_that_failed_says_nothing_of_the_files_that_its_findings_lie_in(run):
+    raw = document("Scan", [finding("x", path="src/a.py", rule="old")])
+    old = base.of_sarif("old.sarif", raw, tools={"import:scan"})
+    failed = imported(subjects=(), outcome=Outcome.FAILED, reason="it says so")
+    other = replace(imported(subjects=("src/b.py",)), job="import-scan-2")
+    judgement = run(finding("import:scan", path="src/a.py"), baseline=old, evidence=(*ALL, failed, other))
+    assert statuses(judgement)[-1] == (Status.ABSENT, AbsentCause.NOT_SCANNED)
+
+
 def test_absolute_paths_in_a_baseline_are_read_from_the_checkout(run):
     paths = ("src/a.py", "src/b.py")
     raw = document("Scan", [finding("x", path=path) for path in paths]).replace(b'"src/', b'"file:///r/src/')

@@ -227,14 +227,16 @@ def test_line_that_cannot_be_is_none(line):
     assert read(document(one))[0].locations[0].line is None
 
 
-def test_tool_that_failed_or_did_not_look_is_no_report():
-    failed = document(
-        invocations=[{"executionSuccessful": False, "toolExecutionNotifications": [{"message": {"text": "boom"}}]}]
-    )
+def test_tool_that_failed_or_did_not_look_proves_no_work_and_its_findings_are_kept():
+    boom = {"executionSuccessful": False, "toolExecutionNotifications": [{"message": {"text": "boom"}}]}
+    failed = document(result(), invocations=[boom])
     with pytest.raises(MalformedOutput, match=r"executionSuccessful: false: boom"):
-        read(failed)
+        sarif.work(json.dumps(failed).encode(), job())
+    assert [found.rule for found in read(failed)] == ["R"]
+    silent = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}}}]}
     with pytest.raises(MalformedOutput, match="without results"):
-        read({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}}}]})
+        sarif.work(json.dumps(silent).encode(), job())
+    assert read(silent) == []
 
 
 def test_rules_carry_their_words_to_every_result():

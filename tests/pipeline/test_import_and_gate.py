@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from secdl.model.errors import MalformedOutput, SecdlError
+from secdl.model.evidence import Outcome
 from secdl.model.verdict import ReasonKind, Word
 from secdl.pipeline import judge_run
 from secdl.pipeline.imports import import_files
@@ -77,9 +78,16 @@ def test_run_is_a_baseline_for_the_next(imported, tmp_path, monkeypatch):
 
 
 def test_import_that_failed_is_incomplete(imported, tmp_path):
+    verdict = judge_run(imported(report(tmp_path / "x.sarif", invocations=[{"executionSuccessful": False}])))
+    assert verdict.verdict is Word.INCOMPLETE
+    assert ReasonKind.REQUIRED_MISSING in {reason.kind for reason in verdict.reasons}
+
+
+def test_findings_of_an_import_that_failed_are_judged(imported, tmp_path):
     failed = report(tmp_path / "x.sarif", "one", invocations=[{"executionSuccessful": False}])
     verdict = judge_run(imported(failed))
-    assert verdict.verdict is Word.INCOMPLETE
+    assert (verdict.verdict, verdict.counts.blocking) == (Word.FAIL, 1)
+    assert [(one.outcome, one.valid) for one in verdict.evidence] == [(Outcome.FAILED, False)]
     assert ReasonKind.REQUIRED_MISSING in {reason.kind for reason in verdict.reasons}
 
 
