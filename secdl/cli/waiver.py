@@ -14,7 +14,7 @@ from secdl.model.errors import ConfigError
 from secdl.model.policy import Waiver, load_policy, parse_waivers
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
-from secdl.run.store import write_atomic
+from secdl.run.store import hide, locked, write_atomic
 
 
 @click.group("waiver")
@@ -60,6 +60,19 @@ def add(config: Path, expires: str, **fields: str) -> int:
 
     Exit status: 0 written, 2 where it would not be accepted.
     """
+    _file(config)
+    own = config.resolve().parent / ".secdl"
+    try:
+        hide(own)
+        # What is read must still be there when it is written, and an id that is free must stay so until then.
+        with locked(own / "waivers.lock"):
+            click.echo(_add(config, expires, fields))
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be written", where=str(error.filename or own)) from error
+    return 0
+
+
+def _add(config: Path, expires: str, fields: dict[str, str]) -> str:
     path, text = _file(config)
     today = datetime.now(UTC).date()
     waivers = parse_waivers(text, where=str(path))
@@ -74,8 +87,7 @@ def add(config: Path, expires: str, **fields: str) -> int:
     if fault := gate.fault(waiver, limits=limits, today=today):
         raise ConfigError(fault, where="waiver add", hint=f"the limits stand in {_policy(config)}")
     write_atomic(path, gate.add(text, waiver).encode())
-    click.echo(waiver.id)
-    return 0
+    return waiver.id
 
 
 def _file(config: Path) -> tuple[Path, str]:

@@ -77,6 +77,13 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def hide(folder: Path) -> None:
+    """Has git overlook `folder`, which is made where absent."""
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        write_atomic(ignore, b"*\n")
+
+
 class RunFolder:
     """One run on disk."""
 
@@ -89,9 +96,7 @@ class RunFolder:
         folder = base / f"{now:%Y%m%dT%H%M%SZ}-{token}"
         try:
             folder.mkdir(parents=True)
-            ignore = base.parent / ".gitignore"
-            if not ignore.exists():
-                write_atomic(ignore, b"*\n")
+            hide(base.parent)
         except OSError as error:
             raise ConfigError(f"cannot make a run folder: {error.strerror}", where=str(folder)) from error
         return cls(folder)

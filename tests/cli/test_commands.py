@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from secdl.cli.main import main
+from secdl.model.policy import load_waivers
 from tests.cli.conftest import configure, sarif
 
 Verdict = Callable[[], dict[str, Any]]
@@ -96,6 +97,19 @@ def test_a_waiver_is_written_used_listed_and_due(
     assert json.loads(capsys.readouterr().out)[0]["owner"] == "net team"
     assert main(["waiver", "due"]) == 1
     assert main(["waiver", "due", "--days", "1"]) == 0
+
+
+def test_waivers_that_are_added_at_once_are_all_written_under_ids_of_their_own(tree: Path) -> None:
+    expires = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 5 * 86400))
+    argv = [sys.executable, "-m", "secdl", "waiver", "add", "--rule", "echo:one", "--path", "src/a.c", "--reason", "r"]
+    argv += ["--owner", "o", "--approver", "a", "--expires", expires]
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    children = [subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    said = sorted(child.communicate(timeout=60)[0].strip() for child in children)
+    assert [child.returncode for child in children] == [0] * 6
+    assert said == [f"W-{time.gmtime().tm_year}-{number}" for number in range(1, 7)]
+    assert sorted(one.id for one in load_waivers(tree / "waivers.toml").waiver) == said
+    assert (tree / ".secdl/.gitignore").read_text() == "*\n"
 
 
 def test_an_import_is_judged_and_never_stands_in_for_a_required_tool(
