@@ -93,7 +93,7 @@ def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: 
     before = {name: run.map(name) for name in (POLICY, WAIVERS, *baselines.INPUTS)}
     try:
         if baseline:
-            baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date()))
+            baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date(), judged=run))
         if policy:
             run.write(POLICY, read(here / policy))
         if waivers:

@@ -9,7 +9,7 @@ import msgspec
 
 from secdl.gate import baseline as gate
 from secdl.model import codec
-from secdl.model.errors import MalformedOutput
+from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.verdict import Verdict
 from secdl.pipeline.inputs import read as read_file
@@ -40,13 +40,16 @@ class Found:
     content: bytes
 
 
-def find(name: str, root: Path, *, today: date) -> Found:
-    """The run, SARIF file or debt file called `name`. Raises `ConfigError` or `MalformedOutput`."""
+def find(name: str, root: Path, *, today: date, judged: RunFolder | None = None) -> Found:
+    """The run, SARIF file or debt file called `name`. Raises `ConfigError` or `MalformedOutput`; the former also where
+    it is the run `judged` itself, or a file of it: against itself nothing is ever new."""
     path = root / name
     is_file = False
     # A name that no file can have is that of no file.
     with suppress(OSError, ValueError):
         is_file = path.is_file()
+    if is_file and judged and judged.path.resolve() in path.resolve().parents:
+        raise _itself(name)
     if is_file and path.suffix == ".jsonl":
         return Found(about=About(name=path.name, day=today), kind=_FINDINGS, content=read_file(path))
     if is_file:
@@ -54,9 +57,12 @@ def find(name: str, root: Path, *, today: date) -> Found:
         gate.of_sarif(path.name, content)
         return Found(about=About(name=path.name), kind=_SARIF, content=content)
     run = RunFolder.find(root / ".secdl" / "runs", name)
+    plan = run.plan()
+    # A copy of the run elsewhere is the same run.
+    if judged and (run.path.resolve() == judged.path.resolve() or plan.run == judged.plan().run):
+        raise _itself(name)
     digest = run.digest()
     verdict = codec.load(run.path / "verdict.json", Verdict)
-    plan = run.plan()
     evidence = tuple(one for job in plan.jobs if (one := run.evidence(job.name)) is not None)
     about = About(
         name=f"{run.id} {digest}",
@@ -65,6 +71,14 @@ def find(name: str, root: Path, *, today: date) -> Found:
         evidence=evidence,
     )
     return Found(about=about, kind=_FINDINGS, content=read_file(run.path / "findings.jsonl"))
+
+
+def _itself(name: str) -> ConfigError:
+    return ConfigError(
+        "the baseline is the run that is judged: nothing in it could be new",
+        where=f"--baseline {name}",
+        hint="name an earlier run, or a SARIF file of one",
+    )
 
 
 def copy(run: RunFolder, found: Found) -> None:

@@ -45,6 +45,30 @@ def test_a_run_folder_is_judged_alike_where_it_was_copied_to(
         assert (elsewhere / name).read_bytes() == (run / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "itself",
+    [
+        "latest",
+        ".secdl/runs/latest",
+        "copy",
+        ".secdl/runs/latest/report/report.sarif",
+        ".secdl/runs/latest/findings.jsonl",
+        ".secdl/runs/latest/evidence/echo/out.sarif",
+        "link.sarif",
+    ],
+)
+def test_a_run_is_no_baseline_of_itself(tree: Path, capsys: pytest.CaptureFixture[str], itself: str) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 1
+    (tree / "link.sarif").symlink_to(tree / ".secdl/runs/latest/report/report.sarif")
+    subprocess.run(["/bin/cp", "-r", ".secdl/runs/latest/.", "copy"], cwd=tree, check=True)
+    assert (tree / itself).exists() or itself == "latest"
+    capsys.readouterr()
+    assert main(["gate", "latest", "--baseline", itself]) == 2
+    assert f"--baseline {itself}: the baseline is the run that is judged" in capsys.readouterr().err
+    assert main(["gate", "latest"]) == 1
+
+
 def test_every_format_of_a_report_is_written(tree: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     (tree / "echo.sarif").write_text(sarif("one"))
     main(["secure"])
