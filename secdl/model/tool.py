@@ -218,8 +218,8 @@ class Tool:
     reads of the checkout, and raises as `parse` does. `narrows` is true where
     `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
     the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
-    deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own, `downloads`
-    true where it goes to the network, by the user's proxies.
+    deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own or
+    reads what secdl cannot know, `downloads` true where it goes to the network, by the user's proxies.
     `settings` is a frozen msgspec.Struct type (forbid_unknown_fields) of its own keys under `[tools.NAME]`.
     """
 

@@ -58,6 +58,8 @@ def key_of(
         "advisories": advisories,
         "laid": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(laid.items())},
         "canary": _canary_digest(tool, job),
+        "expects": sorted(tool.canary.expects.items()) if tool.canary else [],
+        "completed": sorted(tool.completed),
         # What is laid out is all that such a tool reads; its source may be a folder with much else in it.
         "sources": ""
         if laid

@@ -37,6 +37,8 @@ def tool_of(entry: SarifTool) -> Tool:
         output="out.sarif" if any("{out}" in argument for argument in arguments) else "stdout",
         program=program,
         canary=Canary(folder=entry.canary.path, expects=entry.canary.expects, ours=False) if entry.canary else None,
+        # What such a program reads beside its sources, such as rules, configuration and scripts, only it knows.
+        reusable=False,
     )
 
 

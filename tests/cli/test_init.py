@@ -43,7 +43,6 @@ def report(*rules: str) -> None:
         "results": results,
     }
     Path("echo.sarif").write_text(json.dumps({"version": "2.1.0", "runs": [run]}))
-    # What it reads must change, or its evidence is reused.
     Path("src/a.c").write_text("\n".join(rules))
 
 

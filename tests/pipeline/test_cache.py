@@ -11,32 +11,50 @@ from pathlib import Path
 
 import pytest
 
-from secdl.model.config import load_config
+from secdl.model.config import SarifTool, load_config
 from secdl.model.evidence import Origin, Program
+from secdl.model.tool import Stage, Tool
 from secdl.pipeline.cache import key_of
 from secdl.pipeline.plan import Options, make_plan, tools_of
 from secdl.run.checkout import Checkout
+from secdl.tools.sarif_tool import tool_of
 from tests.matrix import harness
 
 LOCKS = {"syft@locked", "pip-audit@locked"}
 LOCK_FILES = {"requirements.txt"}
 PACK = "rules: [{id: own.x, languages: [python], severity: LOW, message: m, pattern: f(...)}]\n"
-TOUCHY = """
+# A bandit that finds what is planted, and that another program's change of the source falls into.
+TOUCHY = """#!{python} -SE
 import json, pathlib, sys
-run = {"tool": {"driver": {"name": "touchy"}}, "artifacts": [{"location": {"uri": "source.c"}}], "results": []}
-pathlib.Path(sys.argv[1]).write_text(json.dumps({"version": "2.1.0", "runs": [run]}))
+if "--version" in sys.argv:
+    sys.exit(print("bandit 1.9.4"))
+planted = pathlib.Path(sys.argv[-1])
+results = []
+for path in planted.rglob("*"):
+    for number, line in enumerate(path.read_text().splitlines() if path.is_file() else (), start=1):
+        if "canary: " in line:
+            result = dict.fromkeys(("test_name", "issue_severity", "issue_confidence", "issue_text"), "")
+            rule = line.partition("canary: ")[2].split()[0]
+            results.append(result | {{"filename": str(path), "test_id": rule, "line_number": number}})
+metrics = {{"source.py": {{"loc": 1}}}}
+report = {{"errors": [], "generated_at": "", "metrics": metrics, "results": results}}
+out = next(word for word in sys.argv if word.startswith("--output="))
+pathlib.Path(out.removeprefix("--output=")).write_text(json.dumps(report))
 if pathlib.Path("meddle").exists():
-    pathlib.Path("source.c").write_text("b")
+    pathlib.Path("source.py").write_text("b")
 """
 TOUCHED = """
 [product]
 name = "touched"
 version = "1"
-[[sarif_tool]]
-name = "touchy"
-stage = "sast"
-command = [{python}, "-SE", {script}, "{{out}}"]
-sources = ["source.c"]
+[[source]]
+name = "source"
+path = "source.py"
+languages = ["python"]
+[tools.bandit]
+path = "touchy"
+[tools.semgrep]
+path = "touchy"
 """
 
 
@@ -156,18 +174,16 @@ def test_changed_settings_are_measured_again(tree: Path, setting: str) -> None:
 
 
 def test_what_changed_while_the_tool_ran_is_not_reused_when_it_comes_back(tmp_path: Path) -> None:
-    script = tmp_path / "tool.py"
-    script.write_text(TOUCHY)
-    (tmp_path / "secdl.toml").write_text(
-        TOUCHED.format(python=json.dumps(sys.executable), script=json.dumps(str(script)))
-    )
+    (tmp_path / "touchy").write_text(TOUCHY.format(python=sys.executable))
+    (tmp_path / "touchy").chmod(0o755)
+    (tmp_path / "secdl.toml").write_text(TOUCHED)
     latest = tmp_path / ".secdl/runs/latest"
 
     def run() -> tuple[str, str]:
         """The run, and the one whose evidence it took."""
-        (tmp_path / "source.c").write_text("a")
+        (tmp_path / "source.py").write_text("a")
         harness.secdl(tmp_path, "secure", "--only", "sast")
-        evidence = json.loads((latest / "evidence/touchy/evidence.json").read_text())
+        evidence = json.loads((latest / "evidence/bandit/evidence.json").read_text())
         return latest.resolve().name, evidence["reused_from"]
 
     (tmp_path / "meddle").touch()
@@ -176,3 +192,27 @@ def test_what_changed_while_the_tool_ran_is_not_reused_when_it_comes_back(tmp_pa
     second, reused = run()
     assert reused == ""
     assert run()[1] == second
+
+
+def test_a_configured_program_is_never_reused_since_nobody_knows_what_it_reads() -> None:
+    entry = SarifTool(name="lint", stage=Stage.SAST, command=("python3", "lint.py", "{sources}"))
+    assert not tool_of(entry).reusable
+
+
+@pytest.mark.parametrize("change", ["expects", "completed"])
+def test_what_a_tool_is_held_to_is_part_of_what_its_evidence_is_reused_by(tree: Path, change: str) -> None:
+    config = load_config(tree / "secdl.toml")
+    tool = next(tool for tool in tools_of(config) if tool.name == "bandit")
+    assert tool.canary is not None
+    changes: dict[str, Tool] = {
+        "expects": replace(tool, canary=replace(tool.canary, expects={"B105": 2})),
+        "completed": replace(tool, completed=tool.completed | {2}),
+    }
+    plan = make_plan(config, Options(config=tree / "secdl.toml"), run="r", now=datetime.now(UTC))
+    job = next(job for job in plan.jobs if job.tool == "bandit")
+    program = Program(argv=("/usr/bin/tool",), version="1", origin=Origin.PATH, digest="sha256:00")
+
+    def key(one: Tool) -> str:
+        return key_of(one, job, program=program, programs={}, argv=(), lay=dict, advisories="", profile="dev")
+
+    assert key(changes[change]) != key(tool)
