@@ -5,6 +5,7 @@ environment marker does not hold where it runs, and ends on a lock of which a pa
 """
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from secdl.model import codec
 from secdl.model.errors import MalformedOutput
 from secdl.model.text import one_line
 from secdl.model.tool import Checkout, Job
@@ -22,12 +24,12 @@ LAID = "target"
 """Folder below the evidence folder that holds what a scanner of dependencies reads."""
 _KNOWN = "requirements.txt"
 _REQUIREMENTS = re.compile(r"^[\w.-]*requirements[\w.-]*\.(txt|lock|in)$")
-_TOML = re.compile(r"^(uv\.lock|poetry\.lock|pylock(\.[\w-]+)?\.toml)$")
+_TOML = re.compile(r"^(uv\.lock|poetry\.lock|pdm\.lock|pylock(\.[\w-]+)?\.toml)$")
+_PIPFILE = "Pipfile.lock"
 OTHERS = frozenset(
     (
         "Cargo.lock",
         "Gemfile.lock",
-        "Pipfile.lock",
         "composer.lock",
         "conan.lock",
         "go.mod",
@@ -41,17 +43,42 @@ OTHERS = frozenset(
 """Lock files of other ecosystems that syft reads by these names."""
 _HASH = re.compile(r"\s--hash[= ]\S+")
 _COMMENT = re.compile(r"(^|\s)#.*$")
-_INCLUDES = ("-r", "--requirement")
-_EDITABLE = ("-e", "--editable")
+_EDITABLE = re.compile(r"^(?:-e|--editable(?=[=\s]))[=\s]*")
+_FLAGS = frozenset(("--no-index", "--no-require-hashes", "--pre", "--prefer-binary", "--require-hashes"))
+_VALUED = frozenset(
+    (
+        "-C",
+        "-c",
+        "-f",
+        "-i",
+        "--all-releases",
+        "--build-option",
+        "--config-settings",
+        "--constraint",
+        "--extra-index-url",
+        "--find-links",
+        "--global-option",
+        "--hash",
+        "--index-url",
+        "--install-option",
+        "--no-binary",
+        "--only-binary",
+        "--only-final",
+        "--trusted-host",
+        "--use-feature",
+    )
+)
+"""Options of a requirements file that bring no package in; of all others pip may read more than is judged here."""
+_LOCAL = (".", "/", "file:")
+_ARCHIVE = re.compile(r"\.(whl|egg|zip|tgz|tbz|txz|tlz|tar(\.\w+)?)(?=$|[\s;#\[?])", re.IGNORECASE)
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """One locked dependency and the line that names it; `version` is empty and `url` set where it has no version."""
+    """One locked dependency; `version` is empty and `url` set where it has no version."""
 
     name: str
     version: str
     url: str = ""
-    line: int = 0
 
 
 def python_locks(path: str, checkout: Checkout) -> dict[str, tuple[Pin, ...]]:
@@ -87,11 +114,11 @@ def lock_of(laid: str) -> str:
 def is_python_lock(path: str) -> bool:
     """Whether the file's name says that it locks Python dependencies."""
     name = PurePosixPath(path).name
-    return bool(_REQUIREMENTS.match(name) or _TOML.match(name)) and not name.endswith(".in")
+    return name == _PIPFILE or (bool(_REQUIREMENTS.match(name) or _TOML.match(name)) and not name.endswith(".in"))
 
 
 def pins(raw: bytes, where: str) -> tuple[Pin, ...]:
-    """The pins in a lock file: requirements with `==`, or the TOML of uv, poetry and PEP 751.
+    """The pins in a lock file: requirements with `==`, Pipfile.lock, or the TOML of uv, poetry, pdm and PEP 751.
 
     The project's own entries (editable, a local folder) are left out: no advisory speaks of them. Raises
     `MalformedOutput` naming the line that pins nothing.
@@ -100,7 +127,11 @@ def pins(raw: bytes, where: str) -> tuple[Pin, ...]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MalformedOutput("not UTF-8", where=where) from error
-    found = _toml(text, where) if _TOML.match(PurePosixPath(where).name) else _requirements(text, where)
+    name = PurePosixPath(where).name
+    if name == _PIPFILE:
+        found = _pipfile(raw, where)
+    else:
+        found = _toml(text, where) if _TOML.match(name) else _requirements(text, where)
     kept: dict[tuple[str, str], Pin] = {}
     for pin in found:
         kept.setdefault((pin.name, pin.version or pin.url), pin)
@@ -115,23 +146,44 @@ def written(found: tuple[Pin, ...]) -> bytes:
 
 def _requirements(text: str, where: str) -> Iterator[Pin]:
     for number, line in _logical(text):
-        word = line.split(maxsplit=1)[0].partition("=")[0]
-        if word in _INCLUDES:
-            hint = "name that file as a [[dependencies]] of its own"
-            raise MalformedOutput(
-                f"includes another file: {one_line(line, limit=80)}", where=f"{where}:{number}", hint=hint
-            )
-        if word in _EDITABLE:
-            line = line.split(maxsplit=1)[-1] if " " in line else line.partition("=")[2]
-        elif word.startswith("-"):
+        place = f"{where}:{number}"
+        if (option := _EDITABLE.match(line)) is not None:
+            line = line[option.end() :]
+        elif line.startswith("-"):
+            _check_options(line, place)
             continue
         bare = _HASH.sub("", line).strip()
-        if not bare.startswith((".", "/", "file:")):
-            yield _pin(bare, number, where)
+        if not _own(bare, place):
+            yield _pin(bare, place)
 
 
-def _pin(text: str, number: int, where: str) -> Pin:
-    place = f"{where}:{number}"
+def _check_options(line: str, place: str) -> None:
+    """Raises `MalformedOutput` unless each option in `line` is known to bring no package in."""
+    try:
+        words = iter(shlex.split(line))
+    except ValueError:
+        # An open quote: nobody can say what follows it.
+        words = iter(("",))
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in _VALUED:
+            if not equals:
+                next(words, "")
+        elif not (word in _FLAGS or (not word.startswith("--") and word[:2] in _VALUED)):
+            what = f"may include other packages: {one_line(line, limit=80)}"
+            raise MalformedOutput(what, where=place, hint="name an included file as a [[dependencies]] of its own")
+
+
+def _own(text: str, place: str) -> bool:
+    """Whether `text` is a folder of the project, which no advisory speaks of. Raises for a package in a file."""
+    local = text.startswith(_LOCAL)
+    if local and _ARCHIVE.search(text):
+        what = f"a package in a file: {one_line(text, limit=80)}"
+        raise MalformedOutput(what, where=place, hint="a lock names every dependency as NAME==VERSION")
+    return local
+
+
+def _pin(text: str, place: str) -> Pin:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
@@ -139,11 +191,11 @@ def _pin(text: str, number: int, where: str) -> Pin:
         raise MalformedOutput(what, where=place, hint="a lock names every dependency as NAME==VERSION") from error
     name = canonicalize_name(requirement.name)
     if requirement.url:
-        return Pin(name, "", requirement.url, number)
+        return Pin(name, "", requirement.url)
     exact = [part.version for part in requirement.specifier if part.operator == "=="]
     if len(requirement.specifier) != 1 or not exact or exact[0].endswith(".*"):
         raise MalformedOutput(f"{name} is not pinned", where=place, hint="lock it to one version with ==")
-    return Pin(name, exact[0], "", number)
+    return Pin(name, exact[0])
 
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
@@ -185,4 +237,23 @@ def _entry(entry: Any, where: str) -> Pin | None:
     version = entry.get("version")
     if not isinstance(version, str):
         raise MalformedOutput(f"{one_line(name, limit=80)} has no version", where=where, hint="lock it to one version")
-    return _pin(f"{name}=={version}", 0, where)
+    return _pin(f"{name}=={version}", where)
+
+
+class _Locked(msgspec.Struct, frozen=True):
+    """An entry of a Pipfile.lock."""
+
+    version: str = ""
+    path: str = ""
+
+
+def _pipfile(raw: bytes, where: str) -> Iterator[Pin]:
+    """The pins of every category of a Pipfile.lock: `default`, `develop` and those that its Pipfile adds."""
+    categories = codec.decode(raw, dict[str, msgspec.Raw], where=where)
+    if "_meta" not in categories or "default" not in categories:
+        raise MalformedOutput("not a Pipfile.lock: no `_meta` or no `default`", where=where)
+    for category, content in categories.items():
+        entries = {} if category == "_meta" else codec.decode(content, dict[str, _Locked], where=f"{where}: {category}")
+        for name, entry in entries.items():
+            if entry.version or not entry.path or not _own(f"./{entry.path}", where):
+                yield _pin(name + entry.version, where)

@@ -57,7 +57,7 @@ def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
     locks = python_locks(job.sources[0], checkout)
     joined = {(pin.name, pin.version or pin.url): pin for found in locks.values() for pin in found}
     if not joined:
-        hint = "a requirements file, uv.lock, poetry.lock or pylock.toml is read"
+        hint = "a requirements file, uv.lock, poetry.lock, pdm.lock, pylock.toml or Pipfile.lock is read"
         raise MalformedOutput("locks no Python dependency", where=job.sources[0], hint=hint)
     return {f"{LAID}/requirements.txt": written(tuple(_respelled(joined[key] for key in sorted(joined))))}
 

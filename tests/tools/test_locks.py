@@ -1,5 +1,6 @@
 """Lock files into pins."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def test_a_universal_hashed_lock_is_read_whole_whatever_its_markers_say() -> Non
         ("-e .\n-e file:../x\n--editable=.\n./local\n", []),
         ("a @ https://x.invalid/a-1.tar.gz\n", [("a", "https://x.invalid/a-1.tar.gz")]),
         ("-c constraints.txt\n--no-binary :all:\na==1\n", [("a", "1")]),
+        ("-ihttps://x.invalid\n--pre --find-links=./vendor -f ./more\na==1\n", [("a", "1")]),
+        ("--require-hashes\n--trusted-host x.invalid --use-feature=fast-deps\na==1\n", [("a", "1")]),
     ],
 )
 def test_requirements_as_they_are_written(text: str, expected: list[tuple[str, str]]) -> None:
@@ -57,6 +60,21 @@ def test_requirements_as_they_are_written(text: str, expected: list[tuple[str, s
         ("a==1,<2\n", 1),
         ("# x\n\na===weird\n", 3),
         ("a==1 \\\n --hash=sha256:0\n-r more.txt\n", 3),
+        ("a==1\n-rmore.txt\n", 2),
+        ("a==1\n--requirement=more.txt\n", 2),
+        ("a==1\n--requirem more.txt\n", 2),
+        ("a==1\n--pre -r more.txt\n", 2),
+        ("a==1\n-i https://x.invalid -rmore.txt\n", 2),
+        ("a==1\n-i 'https://x.invalid -rmore.txt\n", 2),
+        ("a==1\n-egit+https://x.invalid/b#egg=b\n", 2),
+        ("a==1\n--editable=git+https://x.invalid/b#egg=b\n", 2),
+        ("a==1\n-e\n", 2),
+        ("a==1\n--unheard-of x\n", 2),
+        ("a==1\n./vendor/b-1.0-py3-none-any.whl\n", 2),
+        ("a==1\n./vendor/b-1.0.tar.gz#egg=b ; python_version > '3'\n", 2),
+        ("a==1\n/vendor/b.ZIP\n", 2),
+        ("a==1\nfile:vendor/b.whl --hash=sha256:0\n", 2),
+        ("a==1\nvendor/b.whl\n", 2),
         ("a==1\n<<<<<<< HEAD\n", 2),
         ("a==1\n\x00\x1b[31m\n", 2),
     ],
@@ -95,7 +113,9 @@ directory = { path = "." }
 """
 
 
-@pytest.mark.parametrize(("name", "text"), [("uv.lock", UV), ("poetry.lock", UV), ("pylock.toml", PYLOCK)])
+@pytest.mark.parametrize(
+    ("name", "text"), [("uv.lock", UV), ("poetry.lock", UV), ("pdm.lock", UV), ("pylock.toml", PYLOCK)]
+)
 def test_toml_locks_are_read_and_the_project_itself_left_out(name: str, text: str) -> None:
     assert named(text, f"x/{name}") == [("requests", "2.19.0")]
 
@@ -117,13 +137,44 @@ def test_a_toml_lock_that_is_none_is_refused(text: str) -> None:
         named(text, "uv.lock")
 
 
+def test_every_category_of_a_pipfile_is_read() -> None:
+    lock = {
+        "_meta": {"hash": {"sha256": "0"}, "pipfile-spec": 6},
+        "default": {"Jinja2": {"version": "==2.4.1", "hashes": ["sha256:0"], "markers": "os_name == 'nt'"}},
+        "develop": {"app": {"editable": True, "path": "."}, "pytest": {"version": "==8.0", "extras": ["x"]}},
+        "docs": {"sphinx": {"version": "==7.0"}},
+    }
+    assert named(json.dumps(lock), "x/Pipfile.lock") == [("jinja2", "2.4.1"), ("pytest", "8.0"), ("sphinx", "7.0")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"_meta": {}},
+        {"default": {}},
+        {"_meta": {}, "default": {"a": {"version": "*"}}},
+        {"_meta": {}, "default": {"a": {"git": "https://x.invalid/a", "ref": "0"}}},
+        {"_meta": {}, "default": {"a": {"path": "vendor/a.whl"}}},
+        {"_meta": {}, "default": {"a": {"file": "https://x.invalid/a.zip"}}},
+        {"_meta": {}, "default": {}, "develop": []},
+        {"_meta": {}, "default": {"a": "==1"}},
+        [],
+    ],
+)
+def test_a_pipfile_that_does_not_pin_all_is_refused(content: object) -> None:
+    with pytest.raises(MalformedOutput):
+        named(json.dumps(content), "Pipfile.lock")
+
+
 def test_a_folder_gives_the_locks_in_it(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "requirements-dev.txt").write_text("a==1\n")
     (tmp_path / "app" / "requirements.in").write_text("a\n")
     (tmp_path / "app" / "uv.lock").write_text(UV)
+    (tmp_path / "app" / "Pipfile.lock").write_text('{"_meta": {}, "default": {}}')
     (tmp_path / "app" / "notes.txt").write_text("no pin\n")
-    assert sorted(python_locks("app", Checkout(tmp_path))) == ["app/requirements-dev.txt", "app/uv.lock"]
+    found = ["app/Pipfile.lock", "app/requirements-dev.txt", "app/uv.lock"]
+    assert sorted(python_locks("app", Checkout(tmp_path))) == found
 
 
 def test_a_file_is_a_lock_by_being_named_whatever_it_is_called(tmp_path: Path) -> None:
@@ -132,7 +183,7 @@ def test_a_file_is_a_lock_by_being_named_whatever_it_is_called(tmp_path: Path) -
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text(max_size=200), st.sampled_from(["requirements.txt", "uv.lock"]))
+@given(st.text(max_size=200), st.sampled_from(["requirements.txt", "uv.lock", "Pipfile.lock"]))
 def test_any_text_gives_pins_or_one_error(text: str, name: str) -> None:
     with suppress(SecdlError):
         found = pins(text.encode("utf-8", "surrogatepass"), name)

@@ -104,9 +104,13 @@ def test_a_lock_without_pins_is_an_error(tmp_path: Path) -> None:
 def test_one_job_for_each_lock_of_python() -> None:
     config = Config(
         product=ProductTable(name="x", version="1"),
-        dependencies=(Dependencies(name="app", path="requirements.lock"), Dependencies(name="go", path="x/go.mod")),
+        dependencies=(
+            Dependencies(name="app", path="requirements.lock"),
+            Dependencies(name="go", path="x/go.mod"),
+            Dependencies(name="web", path="web/Pipfile.lock"),
+        ),
     )
-    assert [subject.name for subject in TOOL.subjects(config)] == ["app"]
+    assert [subject.name for subject in TOOL.subjects(config)] == ["app", "web"]
     assert TOOL.subjects(Config(product=ProductTable(name="x", version="1"))) == ()
 
 
