@@ -23,6 +23,18 @@ _SEARCHED = 1000
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_EXPECTED = re.compile(r"^Expected `([a-z |]+)`(?:, got `[a-z]+`)?")
+_BOUND = ((">= ", "of at least "), ("<= ", "of at most "), ("> ", "above "), ("< ", "below "))
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "date": "a date such as 2026-12-31",
+    "datetime": "a time such as 2026-12-31T23:59:59Z",
+}
 
 
 def load_toml(path: Path, kind: type[T]) -> T:
@@ -59,9 +71,48 @@ def parse_toml(text: str, kind: type[T], *, where: str) -> T:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         fault = _first_fault(data, inspect.type_info(kind), ())
-        keys, what = fault or ((), one_line(str(error)))
+        keys, what = fault or ((), in_words(error))
         line = line_of(text, keys)
         raise ConfigError(what, where=f"{where}:{line}" if line else where) from error
+
+
+def read_value(data: Any, kind: type[T], keys: KeyPath, *, where: str) -> T:
+    """`data`, which the TOML file `where` sets at `keys`, as a `kind`. Raises `ConfigError`."""
+    try:
+        return msgspec.convert(data, kind)
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        fault = _first_fault(data, inspect.type_info(kind), keys)
+        at, what = fault or (keys, f"{show(keys)}: {in_words(error)}")
+        raise ConfigError(what, where=place(where, at)) from error
+
+
+def place(where: str, keys: KeyPath) -> str:
+    """`file:line` where the TOML file `where` sets `keys`; the bare name where that cannot be told."""
+    try:
+        line = line_of(Path(where).read_text("utf-8"), keys)
+    except (OSError, ValueError):
+        return where
+    return f"{where}:{line}" if line else where
+
+
+def in_words(error: Exception) -> str:
+    """What `error` of msgspec says, in words of TOML, without the place."""
+    said = one_line(str(error).split(" - at ")[0])
+    if said.startswith("Invalid RFC3339 encoded date"):
+        return "expected " + _KINDS["date"]
+    match = _EXPECTED.match(said)
+    if match is None:
+        return said
+    kinds = " or ".join(_KINDS.get(kind, kind) for kind in match[1].split(" | ") if kind != "null")
+    rest = said[match.end() :].strip()
+    length = rest.startswith("of length ")
+    rest = rest.removeprefix("of length ")
+    for sign, words in _BOUND:
+        if rest.startswith(sign):
+            rest = words + rest.removeprefix(sign).removesuffix(".0")
+            break
+    unit = (" characters" if match[1] == "str" else " entries") if length else ""
+    return f"expected {kinds} {rest}{unit}".rstrip()
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
@@ -167,7 +218,7 @@ def _struct_fault(data: Any, kind: inspect.StructType, at: KeyPath) -> tuple[Key
     try:
         msgspec.convert(data, kind.cls)
     except (msgspec.ValidationError, ValueError) as error:
-        return at, f"{show(at) or 'document'}: {one_line(str(error).split(' - at ')[0])}"
+        return at, f"{show(at) or 'document'}: {in_words(error)}"
     return None
 
 
@@ -176,7 +227,7 @@ def _leaf_fault(data: Any, kind: inspect.Type, at: KeyPath) -> tuple[KeyPath, st
         msgspec.convert(data, _python_type(kind))
     except (msgspec.ValidationError, ValueError) as error:
         words = _words(kind)
-        expected = nearest(data, words) if words and isinstance(data, str) else one_line(str(error).split(" - at ")[0])
+        expected = nearest(data, words) if words and isinstance(data, str) else in_words(error)
         return at, f"{show(at)}: got {_describe(data)}; {expected}"
     return None
 
