@@ -27,7 +27,7 @@ def command(config: Path, as_json: bool) -> int:
     overrides: dict[str, Path] = {}
     if config.exists():
         loaded = load_config(config)
-        tables = tool_tables(loaded, tools_of(loaded), where=str(config))
+        tables = tool_tables(loaded, tools_of(loaded, where=str(config)), where=str(config))
         overrides = {name: config.resolve().parent / t.path for name, t in tables.items() if t.path}
     rows = (*doctor(overrides=overrides), *_advisories())
     if as_json:

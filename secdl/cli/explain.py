@@ -22,7 +22,7 @@ def command(rule: str, config: Path) -> int:
     """
     loaded = load_config(config) if config.exists() else None
     known: dict[str, tuple[str, Rule]] = {}
-    for tool in tools_of(loaded):
+    for tool in tools_of(loaded, where=str(config)):
         for one in tool.rules():
             known.setdefault(one.id, (tool.name, one))
             known[f"{tool.name}:{one.id}"] = (tool.name, one)

@@ -1,13 +1,16 @@
 """`secdl.toml`: what a repository declares to be checked, and how much effort each profile spends."""
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from secdl.model.errors import ConfigError
-from secdl.model.toml import load_toml
+from secdl.model.toml import KeyPath, load_toml, place, show
 from secdl.model.tool import Stage
 
 Name = Annotated[
@@ -15,11 +18,21 @@ Name = Annotated[
 ]
 T = TypeVar("T")
 
+_MOST_BESIDE = 2000
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 RelativePath = Annotated[
     str, msgspec.Meta(min_length=1, max_length=500, pattern=_PLAIN, description="path below the folder of secdl.toml")
 ]
 Plain = Annotated[str, msgspec.Meta(max_length=500, pattern=_PLAIN, description="500 characters, none of control")]
+Program = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^~\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        description="path of an executable, from / or from the folder of secdl.toml (`~` is not expanded)",
+    ),
+]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 
 
@@ -38,7 +51,7 @@ class ToolTable(msgspec.Struct, frozen=True, kw_only=True):
     """The keys that every `[tools.NAME]` takes: an executable instead of the locked one, a deadline, a cap on output;
     what is left belongs to the tool's own `settings`."""
 
-    path: Plain = ""
+    path: Program = ""
     timeout_s: Seconds | None = None
     size_cap_mib: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 512
 
@@ -61,7 +74,7 @@ class Source(_Table, frozen=True):
 
     name: Name
     path: RelativePath
-    languages: tuple[Language, ...]
+    languages: Annotated[tuple[Language, ...], msgspec.Meta(min_length=1)]
     guest_facing: bool = False
     exclude: tuple[str, ...] = ()
 
@@ -176,32 +189,56 @@ class Config(_Table, frozen=True):
 def load_config(path: Path) -> Config:
     """The configuration at `path`. Raises `ConfigError` that names file, line and key."""
     config = load_toml(path, Config)
-    root = path.resolve().parent
     for kind in ("source", "dependencies", "image", "threatmodel", "fuzz", "sarif_tool"):
         names = [entry.name for entry in getattr(config, kind)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"{kind}: name {name!r} is used twice", where=str(path), hint="names tell jobs apart")
-    named = [source.path for source in config.source] + [entry.path for entry in config.dependencies]
-    named += [name for model in config.threatmodel for name in (model.path, model.controls)]
-    for entry in config.sarif_tool:
-        named += [*entry.sources, *((entry.canary.path,) if entry.canary else ())]
-    for name in named:
-        _inside(root, name, where=str(path))
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                at: KeyPath = (kind, index, "name")
+                what = f"{show(at)}: {name!r} is used twice"
+                raise ConfigError(what, where=place(str(path), at), hint="names tell jobs apart: choose another")
+    root = path.resolve().parent
+    for keys, name in _paths(config):
+        if fault := _fault(root, name):
+            what, hint = fault
+            raise ConfigError(f"{show(keys)}: {what}", where=place(str(path), keys), hint=hint)
     return config
 
 
-def _inside(root: Path, name: str, *, where: str) -> None:
+def _paths(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Every path that must lie below the folder of the configuration, with its place in it."""
+    for kind in ("source", "dependencies"):
+        for index, entry in enumerate(getattr(config, kind)):
+            yield (kind, index, "path"), entry.path
+    for index, model in enumerate(config.threatmodel):
+        yield ("threatmodel", index, "path"), model.path
+        yield ("threatmodel", index, "controls"), model.controls
+    for index, tool in enumerate(config.sarif_tool):
+        for position, name in enumerate(tool.sources):
+            yield ("sarif_tool", index, "sources", position), name
+        if tool.canary:
+            yield ("sarif_tool", index, "canary", "path"), tool.canary.path
+
+
+def _fault(root: Path, name: str) -> tuple[str, str] | None:
+    """What is wrong with the path `name` below `root`, and what to do; None where nothing is."""
+    mend = "mend the path or remove the entry"
     try:
         target = (root / name).resolve()
         there = target.exists()
     # Python calls a loop of links a RuntimeError.
     except (OSError, RuntimeError) as error:
-        what = f"path {name!r} cannot be followed: {getattr(error, 'strerror', None) or 'a loop of links'}"
-        raise ConfigError(what, where=where, hint="mend the path or remove the entry") from error
+        return f"{name!r} cannot be followed: {getattr(error, 'strerror', None) or 'a loop of links'}", mend
     if not target.is_relative_to(root):
-        raise ConfigError(
-            f"path {name!r} leads out of {root}", where=where, hint="name a path below secdl.toml's folder"
-        )
-    if not there:
-        raise ConfigError(f"path {name!r} does not exist", where=where, hint="mend the path or remove the entry")
+        return f"{name!r} leads out of {root}", "name a path below secdl.toml's folder"
+    return None if there else (f"{name!r} does not exist", _similar(root, name) or mend)
+
+
+def _similar(root: Path, name: str) -> str:
+    """What lies beside the missing `name` and is nearly called so, as a question; empty where nothing is."""
+    folder = (root / name).parent
+    try:
+        known = [path.relative_to(root).as_posix() for path in islice(folder.iterdir(), _MOST_BESIDE)]
+    except (OSError, ValueError):
+        return ""
+    close = get_close_matches(name, sorted(known), n=1)
+    return f'did you mean "{close[0]}"?' if close else ""

@@ -111,8 +111,10 @@ def in_words(error: Exception) -> str:
         if rest.startswith(sign):
             rest = words + rest.removeprefix(sign).removesuffix(".0")
             break
-    unit = (" characters" if match[1] == "str" else " entries") if length else ""
-    return f"expected {kinds} {rest}{unit}".rstrip()
+    if length:
+        one, more = ("character", "characters") if match[1] == "str" else ("entry", "entries")
+        rest += f" {one if rest.endswith(' 1') else more}"
+    return f"expected {kinds} {rest}".rstrip()
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:

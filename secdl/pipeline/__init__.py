@@ -131,7 +131,7 @@ def _programs(plan: Plan, options: Options, toolchain: "Toolchain") -> "tuple[di
     from secdl.pipeline.programs import Programs
 
     config = load_config(options.config)
-    tools = tools_of(config)
+    tools = tools_of(config, where=str(options.config))
     tables = tool_tables(config, tools, where=str(options.config))
     overrides = {name: Path(plan.root) / table.path for name, table in tables.items() if table.path}
     return {tool.name: tool for tool in tools}, Programs(toolchain, overrides=overrides, version=plan.secdl)

@@ -14,7 +14,7 @@ from secdl.model.config import COMMON_SETTINGS, Config, Language, Profile, Sourc
 from secdl.model.errors import ConfigError
 from secdl.model.plan import Exclusion, Plan, Product
 from secdl.model.scope import excluded
-from secdl.model.toml import nearest
+from secdl.model.toml import nearest, place, read_value, show
 from secdl.model.tool import Job, Stage, Subject, Tool
 from secdl.run import git
 from secdl.run.checkout import NEVER
@@ -40,38 +40,47 @@ class Options:
     install: bool = False
 
 
-def tools_of(config: Config | None) -> tuple[Tool, ...]:
-    """Built-in tools and those of `[[sarif_tool]]`. Raises `ConfigError` where two have one name."""
+def tools_of(config: Config | None, *, where: str = "") -> tuple[Tool, ...]:
+    """Built-in tools and those of `[[sarif_tool]]`; `where` is the file of `config`.
+
+    Raises `ConfigError` where two have one name, or where a command cannot do what its entry says.
+    """
     own = builtin_tools()
     if config is None:
         return own
     taken = {tool.name for tool in own}
-    for entry in config.sarif_tool:
+    made: list[Tool] = []
+    for index, entry in enumerate(config.sarif_tool):
+        name, command = (("sarif_tool", index, key) for key in ("name", "command"))
         if entry.name in taken:
-            raise ConfigError(f"sarif_tool {entry.name!r} has the name of a built-in tool", hint="choose another name")
-    return (*own, *(tool_of(entry) for entry in config.sarif_tool))
+            what = f"{show(name)}: {entry.name!r} is the name of a built-in tool"
+            raise ConfigError(what, where=place(where, name), hint="choose another name")
+        try:
+            made.append(tool_of(entry))
+        except ConfigError as error:
+            raise ConfigError(f"{show(command)}: {error.what}", where=place(where, command), hint=error.hint) from error
+    return (*own, *made)
 
 
 def tool_tables(config: Config, tools: tuple[Tool, ...], *, where: str) -> dict[str, ToolTable]:
-    """`[tools.NAME]` by tool, checked. Raises `ConfigError` for an unknown tool or key."""
+    """`[tools.NAME]` by tool, checked; `where` is the file of `config`. Raises `ConfigError` for what is unknown."""
     known = {tool.name: tool for tool in tools}
     tables: dict[str, ToolTable] = {}
     for name, raw in config.tools.items():
+        keys = ("tools", name)
         if name not in known:
-            raise ConfigError(f"tools.{name}: unknown tool; {nearest(name, tuple(known))}", where=where)
-        own = {key: value for key, value in raw.items() if key not in COMMON_SETTINGS}
+            what = f"{show(keys)}: unknown tool; {nearest(name, tuple(known))}"
+            raise ConfigError(what, where=place(where, keys))
         settings = known[name].settings
         fields = getattr(settings, "__struct_fields__", ())
-        for key in own:
-            if key not in fields:
-                words = (*COMMON_SETTINGS, *fields)
-                raise ConfigError(f"tools.{name}.{key}: unknown key; {nearest(key, words)}", where=where)
-        try:
-            tables[name] = msgspec.convert({key: raw[key] for key in raw if key not in own}, ToolTable)
-            if settings is not None:
-                msgspec.convert(own, settings)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"tools.{name}: {error}", where=where) from error
+        for key in raw:
+            if key not in (*COMMON_SETTINGS, *fields):
+                what = f"{show((*keys, key))}: unknown key; {nearest(key, (*COMMON_SETTINGS, *fields))}"
+                raise ConfigError(what, where=place(where, (*keys, key)))
+        common = {key: raw[key] for key in raw if key in COMMON_SETTINGS}
+        tables[name] = read_value(common, ToolTable, keys, where=where)
+        if settings is not None:
+            read_value({key: raw[key] for key in raw if key not in common}, settings, keys, where=where)
     return tables
 
 
@@ -80,7 +89,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
     profile = profile_of(config, options.profile)
     root = options.config.resolve().parent
     config = _spend(config, profile)
-    tools = tools_of(config)
+    tools = tools_of(config, where=str(options.config))
     tables = tool_tables(config, tools, where=str(options.config))
     changed = git.changes(root, options.changed_since) if options.changed_since else None
     planned = tuple(stage for stage in Stage if stage in profile.stages)

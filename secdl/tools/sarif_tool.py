@@ -10,6 +10,7 @@ from secdl.model.errors import ConfigError
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding
 from secdl.model.scope import within
+from secdl.model.toml import nearest
 from secdl.model.tool import CANARY, Canary, Job, Subject, Tool
 
 _SOURCES = ("{source}", "{sources}")
@@ -43,16 +44,15 @@ def tool_of(entry: SarifTool) -> Tool:
 
 
 def _check(entry: SarifTool) -> None:
-    where = f"sarif_tool {entry.name!r}: command"
     for argument in entry.command:
         for word in _PLACEHOLDER.findall(argument):
             if word not in _KNOWN:
-                raise ConfigError(f"unknown placeholder {word}", where=where, hint="known: " + " ".join(_KNOWN))
+                raise ConfigError(f"unknown placeholder {word}", hint=nearest(word, _KNOWN))
     named = any("{canary}" in argument for argument in entry.command)
     if named and entry.canary is None:
-        raise ConfigError("{canary} without a canary", where=where, hint="add canary = { path = …, expects = {…} }")
+        raise ConfigError("{canary} without a canary", hint="add canary = { path = …, expects = {…} }")
     if entry.canary is not None and not named:
-        raise ConfigError("the canary is never given to the program", where=where, hint="add {canary} to the command")
+        raise ConfigError("the canary is never given to the program", hint="add {canary} to the command")
 
 
 def _subjects(entry: SarifTool, _config: Config) -> tuple[Subject, ...]:

@@ -218,7 +218,7 @@ def test_a_wrong_key_is_answered_with_file_line_and_the_right_word(
 def test_a_bug_is_one_line_and_exit_four(
     tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("x\x1b[31m")
 
     monkeypatch.setattr("secdl.cli.explain.tools_of", broken)
