@@ -19,6 +19,8 @@ CANARY_PACKAGE = "secdl-canary"
 """Name of the package that canaries of dependency scanners pin; nobody publishes it, and no report lists it."""
 OUTSIDE = "outside:"
 """Path prefix of a result outside the checkout: shown, never opened."""
+LAID = "src"
+"""Folder in the evidence folder for sources that are laid out: all that a scanner of folders may read, nothing else."""
 _NAMED = ("image:", "device:", "package:", "model:", OUTSIDE)
 
 
@@ -89,6 +91,11 @@ class Job:
         """Absolute path of the copied canary: one more target of the same invocation."""
         return f"{self.folder}/canary"
 
+    @property
+    def laid(self) -> str:
+        """Absolute path of the sources that the tool laid out (`Tool.lay`), each below its own repo-relative name."""
+        return f"{self.folder}/{LAID}"
+
     def path(self, reported: str) -> str:
         """`reported` as secdl names it: repo-relative, `canary:…`, a named place, or `outside:…`."""
         text = one_line(reported, limit=1000)
@@ -104,8 +111,10 @@ class Job:
         # Normalised first: `canary/../../src/a.py` is no planted defect, and `./…/canary/a.py` is one.
         if self.has_canary and (planted := _below(normpath(self.canary), full)) is not None:
             return CANARY + planted
-        inside = _below(root, full)
-        return OUTSIDE + text if inside is None else inside
+        inside = (self.folder and _below(normpath(self.laid), full)) or _below(root, full)
+        if inside is None:
+            return OUTSIDE + text
+        return f"./{inside}" if inside.startswith((CANARY, *_NAMED)) else inside
 
     def finding(
         self,

@@ -208,17 +208,28 @@ def _shown(name: str) -> str:
 
 
 def walk(root: Path, source: Source) -> Iterator[str]:
-    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed."""
-    top = root / source.path
-    if top.is_file():
-        yield Path(source.path).as_posix()
+    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed.
+
+    Raises `ConfigError` where a folder cannot be listed: what nobody could look into is not clean.
+    """
+    start = os.path.normpath(source.path)
+    if (root / start).is_file():
+        yield start
         return
-    for folder, folders, files in os.walk(top):
-        here = Path(folder).relative_to(root)
-        folders[:] = sorted(
-            n for n in folders if n not in NEVER and not excluded((here / n).as_posix(), source.exclude)
-        )
-        for name in files:
-            path = here / name
-            if not excluded(path.as_posix(), source.exclude) and not (root / path).is_symlink():
-                yield path.as_posix()
+    folders = ["" if start == "." else f"{start}/"]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                inside = list(entries)
+        except OSError as error:
+            hint = "give access to it, or name it in `exclude` of its [[source]]"
+            raise ConfigError(f"cannot be read: {error.strerror}", where=folder, hint=hint) from error
+        for entry in inside:
+            path = folder + entry.name
+            if entry.name in NEVER or excluded(path, source.exclude):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{path}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield path

@@ -6,9 +6,10 @@ one: in QEMU 7.2 ten of 1,444 files below hw/, virtio.c and pcnet.c among them. 
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 
 _DIRECTIVE = re.compile(r"[ \t]*#[ \t]*(\w*)")
+_NEVER = re.compile(r"\s*#\s*if\s+\(?\s*0\s*\)?\s*(?:$|//|/\*)")
 _FIRST_ARM = frozenset({"if", "ifdef", "ifndef"})
 _NEXT_ARM = frozenset({"elif", "else"})
 _KEPT = frozenset({"include"})
@@ -36,9 +37,23 @@ _LOOSE = re.compile(
 )
 
 
-def plain(text: str) -> str:
-    """`text` with directives, attributes and QEMU's control macros replaced by what any C parser reads."""
-    text = _without_directives(text)
+def variants(text: str) -> Iterator[str]:
+    """`text` as any C parser reads it, then once more for each further arm of the `#if`s that no parser takes whole."""
+    first = plain(text)
+    yield first
+    for arm in count(1):
+        other = plain(text, arm=arm)
+        if other == first:
+            return
+        yield other
+
+
+def plain(text: str, *, arm: int = 0) -> str:
+    """`text` with directives, attributes and QEMU's control macros replaced by what any C parser reads.
+
+    Where arms of an `#if` each open a brace, only `arm` stays of them, counted from 0; the first where it has fewer.
+    """
+    text = _without_directives(text, arm)
     text = _ATTRIBUTE.sub(lambda found: _blank(found[0]), text)
     text = _FORMAT.sub(lambda found: _fit('"x"', found[0]), text)
     text = _AUTOPTR.sub(lambda found: _fit(f"{found[1]} *", found[0]), text)
@@ -65,17 +80,17 @@ def _fit(new: str, old: str) -> str:
     return new + _blank(old)[len(new) :] if len(new) <= len(old) and "\n" not in old else old
 
 
-def _without_directives(text: str) -> str:
-    """`text` without directives but includes. Of arms that are not balanced in themselves only the first stays."""
+def _without_directives(text: str, arm: int) -> str:
+    """`text` without directives but includes. Of arms that are not balanced in themselves only one stays."""
     out: list[str] = []
     stack: list[_Choice] = []
     for lines, word in _logical(text):
         if word in _FIRST_ARM:
-            stack.append(_Choice(start=len(out), never="".join(lines).split()[-1:] == ["0"] and word == "if"))
+            stack.append(_Choice(start=len(out), never=bool(_NEVER.match("".join(lines)))))
         elif word in _NEXT_ARM and stack:
             stack[-1].arms.append(len(out))
         elif word == "endif" and stack:
-            _settle(out, stack.pop())
+            _settle(out, stack.pop(), arm)
         out.extend(lines if word is None or word in _KEPT else map(_blank, lines))
     return "".join(out)
 
@@ -88,7 +103,7 @@ class _Choice:
         self.never = never
 
 
-def _settle(out: list[str], choice: _Choice) -> None:
+def _settle(out: list[str], choice: _Choice, arm: int) -> None:
     bounds = [*choice.arms, len(out)]
     spans = list(pairwise(bounds))
     if choice.never:
@@ -96,7 +111,8 @@ def _settle(out: list[str], choice: _Choice) -> None:
         out[first:last] = map(_blank, out[first:last])
     if all(_balanced("".join(out[first:last])) for first, last in spans):
         return
-    for first, last in spans[1:]:
+    kept = arm if arm < len(spans) else 0
+    for first, last in (*spans[:kept], *spans[kept + 1 :]):
         out[first:last] = map(_blank, out[first:last])
 
 

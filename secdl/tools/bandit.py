@@ -1,7 +1,7 @@
 """bandit: known-dangerous calls and settings in Python source."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -9,9 +9,8 @@ from secdl.model.codec import decode
 from secdl.model.config import Config, Language
 from secdl.model.evidence import Count, Work
 from secdl.model.finding import Finding, Level
-from secdl.model.scope import cover, excluded
 from secdl.model.shipped import shipped
-from secdl.model.tool import CANARY, Canary, Job, Rule, Stage, Subject, Tool
+from secdl.model.tool import CANARY, LAID, Canary, Checkout, Job, Rule, Stage, Subject, Tool
 from secdl.tools._bandit_rules import RULES
 
 _LEVEL = {"HIGH": Level.HIGH, "MEDIUM": Level.MEDIUM, "LOW": Level.LOW}
@@ -73,10 +72,7 @@ def subjects(config: Config) -> tuple[Subject, ...]:
     return (
         Subject(
             sources=tuple(source.path for source in sources),
-            settings={
-                "exclude": [pattern for source in sources for pattern in source.exclude],
-                "ignore_nosec": settings.ignore_nosec,
-            },
+            settings={"ignore_nosec": settings.ignore_nosec},
         ),
     )
 
@@ -94,16 +90,19 @@ def argv(job: Job) -> tuple[str, ...]:
         "--exclude=",
         *(("--ignore-nosec",) if job.settings.get("ignore_nosec") else ()),
         "--",
-        *_targets(job),
+        *((job.laid,) if _planned(job) else ()),
         job.canary,
     )
+
+
+def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
+    """The planned files. Given folders of the checkout, bandit follows links, out of it and to nowhere."""
+    return {f"{LAID}/{path}": checkout.read(path) for path in _planned(job)}
 
 
 def parse(raw: bytes, job: Job) -> Iterator[Finding]:
     """The findings of bandit's JSON report."""
     for result in _report(raw, job).results:
-        if excluded(job.path(result.filename), job.settings.get("exclude", ())):
-            continue
         about = RULES.get(result.test_id)
         yield job.finding(
             rule=result.test_id,
@@ -123,11 +122,10 @@ def parse(raw: bytes, job: Job) -> Iterator[Finding]:
 def work(raw: bytes, job: Job) -> Work:
     """Files and lines read; `suppressed` counts the results that `# nosec` comments hid."""
     report = _report(raw, job)
-    hidden = job.settings.get("exclude", ())
     read: dict[str, Metrics] = {}
     for name, metrics in report.metrics.items():
         path = job.path(name)
-        if name != _TOTALS and not path.startswith(CANARY) and not excluded(path, hidden):
+        if name != _TOTALS and not path.startswith(CANARY):
             read[path] = metrics
     unread = {job.path(error.filename): error.reason for error in report.errors}
     unread |= {path: "not read" for path in map(job.path, _planned(job)) if path not in read and path not in unread}
@@ -139,7 +137,7 @@ def work(raw: bytes, job: Job) -> Work:
             "lines": sum(metrics.loc for metrics in read.values()),
             "suppressed": sum(metrics.nosec + metrics.skipped_tests for metrics in read.values()),
         },
-        unread=tuple(f"{path}: {reason}" for path, reason in sorted(unread.items()) if not excluded(path, hidden)),
+        unread=tuple(f"{path}: {reason}" for path, reason in sorted(unread.items())),
     )
 
 
@@ -156,12 +154,6 @@ def _planned(job: Job) -> list[str]:
     return [path for path in job.settings.get("planned", ()) if path.endswith(".py")]
 
 
-def _targets(job: Job) -> tuple[str, ...]:
-    if "planned" not in job.settings:
-        return job.sources
-    return cover(job.sources, _planned(job), job.settings.get("exclude", ()))
-
-
 def _snippet(result: Result) -> str:
     """The lines of `result.code` that the result is about: bandit numbers each and adds its neighbours."""
     wanted = set(result.line_range) | {result.line_number}
@@ -175,6 +167,7 @@ TOOL = Tool(
     title="Dangerous calls in Python",
     subjects=subjects,
     argv=argv,
+    lay=lay,
     parse=parse,
     work=work,
     # bandit exits 1 when it has findings, so 1 is a completed run.

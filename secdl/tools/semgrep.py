@@ -16,8 +16,8 @@ from secdl.model.finding import Finding, Level
 from secdl.model.scope import within
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
-from secdl.model.tool import CANARY, Canary, Checkout, Job, Rule, Stage, Subject, Tool
-from secdl.tools._plain_c import plain
+from secdl.model.tool import CANARY, LAID, Canary, Checkout, Job, Rule, Stage, Subject, Tool
+from secdl.tools._plain_c import variants
 
 PACKS = "policies/semgrep"
 """Folder of the rule packs that ship with secdl."""
@@ -31,12 +31,10 @@ _LEVEL = {
     "LOW": Level.LOW,
     "INFO": Level.INFO,
 }
-_LAID = "src"
-"""Folder in the evidence folder that holds all that is scanned, and nothing else.
-
-Given folders of the checkout, semgrep reads every language in them that some rule is for: ROMs among Python files, too.
-"""
-_LAID_PACKS = "packs"
+_ARMS = "arms"
+"""Folder in the evidence folder for sources with further arms of an `#if`, each below its number."""
+_PACKS = "packs"
+"""Folder in the evidence folder where packs of the repository are laid."""
 _SCOPES = (("secdl.device.", "device"), ("secdl.python.", "python"))
 _EXTENSIONS = {"device": (".c", ".h"), "python": (".py", ".pyi")}
 _CODE = re.compile(r"`([^`]+)`")
@@ -161,7 +159,7 @@ def argv(job: Job) -> tuple[str, ...]:
         "--disable-version-check",
         "--oss-only",
         f"--config={shipped(PACKS)}",
-        *(f"--config={job.folder}/{_LAID_PACKS}/{pack}" for pack in packs),
+        *(f"--config={job.folder}/{_PACKS}/{pack}" for pack in packs),
         "--no-rewrite-rule-ids",
         # What the tree's own files would hide stays visible: ignore files, suppressing comments, large files.
         "--no-git-ignore",
@@ -172,17 +170,25 @@ def argv(job: Job) -> tuple[str, ...]:
         "--timeout=60",
         "--timeout-threshold=0",
         "--",
-        *((f"{job.folder}/{_LAID}",) if _planned(job, "python") or _planned(job, "device") else ()),
+        *((job.laid,) if _planned(job, "python") or _planned(job, "device") else ()),
+        f"{job.folder}/{_ARMS}",
         job.canary,
     )
 
 
 def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
-    """The planned sources and the packs of the repository; C as semgrep can parse it, every line and column kept."""
-    laid = {f"{_LAID}/{path}": checkout.read(path) for path in _planned(job, "python")}
-    laid |= {f"{_LAID}/{path}": _plain(checkout.read(path)) for path in _planned(job, "device")}
+    """The planned sources and the packs of the repository; C as semgrep can parse it, every line and column kept.
+
+    Given folders of the checkout, semgrep reads every language in them that it has a rule for: ROMs among Python, too.
+    """
+    laid = {f"{LAID}/{path}": checkout.read(path) for path in _planned(job, "python")}
+    laid[f"{_ARMS}/README"] = b"Sources again, with other arms of those #if that a parser cannot take whole.\n"
+    for path in _planned(job, "device"):
+        first, *others = variants(checkout.read(path).decode("utf-8", "replace"))
+        laid[f"{LAID}/{path}"] = first.encode()
+        laid |= {f"{_ARMS}/{arm}/{path}": other.encode() for arm, other in enumerate(others, start=1)}
     for pack in job.settings.get("packs", ()):
-        laid |= {f"{_LAID_PACKS}/{path}": checkout.read(path) for path in checkout.files(pack)}
+        laid |= {f"{_PACKS}/{path}": checkout.read(path) for path in checkout.files(pack)}
     return laid
 
 
@@ -190,8 +196,7 @@ def parse(raw: bytes, job: Job) -> Iterator[Finding]:
     """The findings of semgrep's JSON report, each rule's only where its pack applies, one for a line and message."""
     seen: set[tuple[str, str, int, str]] = set()
     for result in _report(raw, job).results:
-        reported = _unlaid(result.path, job)
-        path = job.path(reported)
+        path = job.path(reported := _unlaid(result.path, job))
         key = (result.check_id, path, result.start.line, result.extra.message)
         if key in seen or not _applies(result.check_id, path, job):
             continue
@@ -298,12 +303,9 @@ def _planned(job: Job, pack: str) -> list[str]:
 
 
 def _unlaid(reported: str, job: Job) -> str:
-    """`reported`, or for what was laid the name that it was laid from."""
-    return reported.removeprefix(f"{job.folder}/{_LAID}/")
-
-
-def _plain(source: bytes) -> bytes:
-    return plain(source.decode("utf-8", "replace")).encode()
+    """`reported`, or for a source with another arm of its `#if`s the first one's name."""
+    arms = f"{job.folder}/{_ARMS}/"
+    return f"{job.laid}/{reported.removeprefix(arms).partition('/')[2]}" if reported.startswith(arms) else reported
 
 
 def _paths(sources: tuple[Source, ...]) -> tuple[str, ...]:

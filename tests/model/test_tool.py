@@ -56,6 +56,13 @@ def test_source_file_cannot_pose_as_a_planted_defect():
     assert not job(has_canary=False).path(f"{FOLDER}/canary/a.py").startswith(CANARY)
 
 
+def test_laid_source_is_named_as_where_it_came_from():
+    laid = job()
+    assert laid.path(f"{FOLDER}/src/a/b.py") == "a/b.py"
+    assert laid.path(f"{FOLDER}/src/canary:a.py") == "./canary:a.py"
+    assert laid.path(f"{ROOT}/image:a.py") == "./image:a.py"
+
+
 def test_engine_names_its_own_planted_defects():
     assert job(engine=True).path("canary:device") == "canary:device"
 

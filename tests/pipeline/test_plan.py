@@ -1,5 +1,6 @@
 """The plan says what it leaves out: what `exclude` hides is counted, by source."""
 
+import os
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from secdl.model.config import load_config
+from secdl.model.errors import ConfigError
 from secdl.model.plan import Exclusion, Plan
 from secdl.model.tool import Stage
 from secdl.pipeline.plan import Options, make_plan
@@ -49,6 +51,31 @@ def test_files_that_configuration_excludes_are_counted_of_all_of_their_source(ro
 
 
 def test_excluded_files_are_planned_for_no_scanner(root: Path) -> None:
+    planned = {job.tool: job.settings["planned"] for job in plan(root).jobs if "planned" in job.settings}
+    assert planned == {"bandit": ["tools/a.py"], "semgrep": ["hw/f.c", "tools/a.py"]}
+
+
+def test_only_regular_files_are_planned(root: Path) -> None:
+    os.mkfifo(root / "tools/pipe.py")
+    (root / "tools/dangling.py").symlink_to("nowhere.py")
+    (root / "tools/link.py").symlink_to("/etc/hostname")
+    (root / "tools/folder.py").mkdir()
+    assert [job.settings["planned"] for job in plan(root).jobs if job.tool == "bandit"] == [["tools/a.py"]]
+
+
+def test_folder_that_cannot_be_listed_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(ConfigError, match="tools/: cannot be read: Permission denied; give access"):
+        plan(root)
+
+
+@pytest.mark.parametrize("path", ["./tools/", "tools//", "hw/../tools"])
+def test_source_is_planned_however_its_path_is_written(root: Path, path: str) -> None:
+    config = root / "secdl.toml"
+    config.write_text(CONFIG.replace('path = "tools"', f'path = "{path}"'))
     planned = {job.tool: job.settings["planned"] for job in plan(root).jobs if "planned" in job.settings}
     assert planned == {"bandit": ["tools/a.py"], "semgrep": ["hw/f.c", "tools/a.py"]}
 

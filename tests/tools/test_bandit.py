@@ -2,7 +2,6 @@
 
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,11 @@ from tests.tools.real import golden, planted, run
 
 DATA = Path(__file__).parent.parent / "data"
 REPORT = (DATA / "bandit/out.json").read_bytes()
-SOURCE = Source(name="tools", path="tools", languages=(Language.PYTHON,), exclude=("tools/old",))
+SOURCE = Source(
+    name="tools",
+    path="tools",
+    languages=(Language.PYTHON,),
+)
 CONFIG = Config(product=ProductTable(name="p", version="1"), source=(SOURCE,))
 PLANNED = ["tools/appliance.py", "tools/broken.py", "tools/import_appliance.py"]
 
@@ -73,14 +76,6 @@ def test_a_planned_file_that_the_report_does_not_name_is_unread():
     assert "tools/gone.py: not read" in work.unread
 
 
-def test_what_is_excluded_is_neither_reported_nor_read_nor_missed():
-    hidden = job(exclude=["tools/broken.py", "tools/import_appliance.py"], planned=["tools/appliance.py"])
-    assert {finding.path for finding in TOOL.parse(REPORT, hidden) if not finding.path.startswith(CANARY)} == {
-        "tools/appliance.py"
-    }
-    assert TOOL.work(REPORT, hidden) == Work(read={"files": 1, "lines": 27, "suppressed": 0})
-
-
 def test_the_snippet_is_the_line_itself():
     found = {(f.rule, f.path): f.snippet for f in TOOL.parse(REPORT, job())}
     assert found["B602", "tools/import_appliance.py"] == ('    subprocess.run(f"virsh define {name}.xml", shell=True)')
@@ -127,9 +122,18 @@ def test_an_unknown_setting_is_a_configuration_error():
         TOOL.subjects(wrong)
 
 
-def test_changed_files_are_the_targets():
-    narrowed = replace(job(planned=["tools/a.py"]), sources=("tools/a.py",))
-    assert TOOL.argv(narrowed)[-2:] == ("tools/a.py", narrowed.canary)
+def test_what_was_laid_out_and_the_canary_are_the_only_targets():
+    assert TOOL.argv(job())[-3:] == ("--", job().laid, job().canary)
+
+
+def test_links_out_of_the_tree_and_dangling_ones_are_not_read(checkout, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "secret.py"
+    outside.write_text("import subprocess\nsubprocess.call('ls ' + input(), shell=True)\n")
+    (checkout / "tools/link.py").symlink_to(outside)
+    (checkout / "tools/dangling.py").symlink_to("missing.py")
+    _, ran, report = run(TOOL, job(planned=["tools/appliance.py"]), checkout)
+    assert TOOL.work(report, ran) == Work(read={"files": 1, "lines": 27, "suppressed": 0})
+    assert not any("link.py" in line for line in own(report, ran))
 
 
 def test_every_planted_defect_is_found_in_a_real_run(checkout):
@@ -161,9 +165,7 @@ def test_a_git_folder_in_the_path_hides_nothing(checkout):
 
 
 def test_suppressing_comments_can_be_refused(checkout):
-    _, ran, report = run(
-        TOOL, replace(whole(checkout), settings={**whole(checkout).settings, "ignore_nosec": True}), checkout
-    )
+    _, ran, report = run(TOOL, job(planned=whole(checkout).settings["planned"], ignore_nosec=True), checkout)
     assert sum("B602 tools/import_appliance.py" in line for line in own(report, ran)) == 3
     assert TOOL.work(report, ran).read["suppressed"] == 0
 

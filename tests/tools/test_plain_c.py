@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secdl.tools._plain_c import plain
+from secdl.tools._plain_c import plain, variants
 
 
 def shape(text: str) -> list[int]:
@@ -46,6 +46,20 @@ def flat(text: str) -> str:
 def test_what_a_parser_without_headers_trips_over_is_put_aside(source, left):
     assert flat(source) == left
     assert shape(plain(source)) == shape(source)
+
+
+@pytest.mark.parametrize("condition", ["X > 0", "DEBUG == 0", "defined(X) || 0", "10", "0 || X"])
+def test_an_if_is_taken_out_only_where_nothing_but_zero_is_its_condition(condition):
+    assert flat(f"#if {condition}\nint a;\n#endif") == "int a;"
+    for never in ("#if 0", "# if (0) // old", "#if 0 /* old */"):
+        assert flat(f"{never}\nint a;\n#endif") == ""
+
+
+def test_every_arm_stays_in_one_of_the_variants():
+    source = "#ifdef A\nif (a) {\n#elif B\nif (b) {\n#else\nif (c) {\n#endif\n}\n#ifdef D\n{\n#else\n{ d();\n#endif\n}"
+    texts = [" ".join(text.split()) for text in variants(source)]
+    assert texts == ["if (a) { } { }", "if (b) { } { d(); }", "if (c) { } { }"]
+    assert {tuple(shape(text)) for text in variants(source)} == {tuple(shape(source))}
 
 
 def test_code_that_only_looks_like_a_macro_stays():

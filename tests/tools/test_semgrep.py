@@ -163,7 +163,7 @@ def test_packs_of_the_repository_run_beside_ours_and_are_inputs():
     words = TOOL.argv(mine)
     assert f"--config={mine.folder}/packs/rules/own.yaml" in words
     assert f"--config={shipped(PACKS)}" in words
-    assert words[words.index("--") + 1 :] == (f"{mine.folder}/src", mine.canary)
+    assert words[words.index("--") + 1 :] == (f"{mine.folder}/src", f"{mine.folder}/arms", mine.canary)
 
 
 def test_only_planned_files_are_read_whatever_lies_beside_them(checkout):
@@ -174,6 +174,20 @@ def test_only_planned_files_are_read_whatever_lies_beside_them(checkout):
     assert TOOL.work(report, ran).unread == ()
     assert TOOL.work(report, ran).read["files"] == len(PLANNED)
     assert not any("left_out" in line or "rom.c" in line for line in own(report, ran))
+
+
+def test_a_defect_in_any_arm_of_an_if_is_found_at_its_place(checkout):
+    before, line, after = (checkout / "devices/port.c").read_text().partition("    s->rate =")
+    assert line
+    (checkout / "devices/port.c").write_text(
+        f"{before}#ifdef A\n    if (s->ready) {{\n#elif B > 0\n    if (s->late) {{ s->rate = PORT_CLOCK / value;\n"
+        f"#else\n    if (size) {{ s->rate = PORT_CLOCK / value;\n#endif\n    }}\n{line}{after}"
+    )
+    _, ran, report = run(TOOL, job(), checkout)
+    start = before.count("\n") + 1
+    found = set(own(report, ran))
+    assert TOOL.work(report, ran).read["files"] == len(PLANNED)
+    assert {f"secdl.device.guest-divisor devices/port.c:{start + n}" for n in (3, 5)} <= found
 
 
 def test_every_planted_defect_is_found_in_a_real_run_with_an_empty_home(checkout):
