@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from secdl.cli.options import config_option, json_option, runs_of
+from secdl.cli.options import baseline_option, config_option, json_option, runs_of
 from secdl.cli.verdict import print_verdict
 from secdl.model import codec
 from secdl.pipeline import judge_run
@@ -15,15 +15,16 @@ from secdl.run.store import RunFolder
 @click.argument("run", default="latest")
 @config_option
 @click.option("--profile", default="", help="Judge by this profile instead of the run's.")
-@click.option("--baseline", metavar="RUN|FILE", default="", help="Mark findings new, unchanged or absent against it.")
+@baseline_option
 @click.option("--policy", metavar="FILE", default="", help="Gate policy instead of the one in the run.")
 @click.option("--waivers", metavar="FILE", default="", help="Waivers instead of those in the run.")
 @json_option
 def command(run: str, config: Path, profile: str, baseline: str, policy: str, waivers: str, as_json: bool) -> int:
     """Judge RUN (a folder, a run id, or latest): findings.jsonl, verdict.json and SHA256SUMS are written anew.
 
-    Reads nothing outside the run but what an option names, and copies that in; the same run gives the same bytes.
-    Exit status: 0 PASS or PARTIAL, 1 FAIL, 2 usage or a run that cannot be read, 3 INCOMPLETE.
+    Reads nothing outside the run but what an option names, and copies that in, where it stays for the next time; the
+    same run gives the same bytes. Exit status: 0 PASS or PARTIAL, 1 FAIL, 2 usage or a run that cannot be read, 3
+    INCOMPLETE.
     """
     folder = RunFolder.find(runs_of(config), run)
     verdict = judge_run(folder, profile=profile, baseline=baseline, policy=policy, waivers=waivers)

@@ -9,6 +9,7 @@ import click
 from secdl.model.errors import ConfigError
 from secdl.model.toml import nearest
 from secdl.model.tool import Stage
+from secdl.pipeline.baselines import NONE
 
 F = TypeVar("F", bound=Callable[..., Any])
 RUNS = Path(".secdl/runs")
@@ -44,6 +45,20 @@ config_option = click.option(
 profile_option = click.option("--profile", default="dev", show_default=True, help="dev, merge, release, or your own.")
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1, 256), default=None, metavar="N", help="Tools at once.  [default: cores]"
+)
+
+
+def _baseline(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    # An empty value was given on purpose; an absent option leaves the choice to the run or the configuration.
+    return "" if value is None else value.strip() or NONE
+
+
+baseline_option = click.option(
+    "--baseline",
+    metavar="RUN|FILE",
+    default=None,
+    callback=_baseline,
+    help="Mark findings new, unchanged or absent against it, or `none`.",
 )
 install_option = click.option("--install", is_flag=True, help="Allow Debian packages to be installed (root or sudo).")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")

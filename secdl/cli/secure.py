@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from secdl.cli.options import Stages, config_option, install_option, jobs_option, profile_option
+from secdl.cli.options import Stages, baseline_option, config_option, install_option, jobs_option, profile_option
 from secdl.cli.running import secure
 from secdl.model.tool import Stage
 from secdl.pipeline.plan import Options
@@ -16,7 +16,7 @@ from secdl.pipeline.plan import Options
 @click.option("--only", type=Stages(), default=(), help="Run these stages alone; the verdict is PARTIAL at best.")
 @jobs_option
 @click.option("--changed-since", metavar="REF", default="", help="Judge files that differ from merge-base(REF, HEAD).")
-@click.option("--baseline", metavar="RUN|FILE", default="", help="Mark findings new, unchanged or absent against it.")
+@baseline_option
 @click.option("--policy", metavar="FILE", default="", help="Gate policy instead of the configured one.")
 @click.option("--waivers", metavar="FILE", default="", help="Waivers instead of the configured ones.")
 @install_option

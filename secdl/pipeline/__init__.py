@@ -40,7 +40,7 @@ def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, 
     root = options.config.resolve().parent
     plan = make_plan(config, options, run="", now=now)
     named = options.baseline or config.gate.debt
-    baseline = baselines.find(named, root, today=now.date()) if named else None
+    baseline = baselines.find(named, root, today=now.date()) if named not in ("", baselines.NONE) else None
     run = RunFolder.create(root / ".secdl" / "runs", now=now, token=token)
     copy_inputs(run, root, config, config_path=options.config, policy=options.policy, waivers=options.waivers)
     if baseline is not None:
@@ -83,7 +83,9 @@ def debian_lacking(plan: Plan, options: Options, toolchain: "Toolchain") -> tupl
 
 
 def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: str = "", waivers: str = "") -> Verdict:
-    """Judges a run again after copying in what the options name; writes and seals findings and verdict."""
+    """Judges a run again after copying in what the options name; writes and seals findings and verdict.
+
+    What is empty is left as the run has it; the baseline `none` takes out the run's own."""
     here = Path.cwd()
     # What is wrong is named as it was given, and before the run holds it.
     if policy:
@@ -92,7 +94,9 @@ def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: 
         load_waivers(here / waivers)
     before = {name: run.map(name) for name in (POLICY, WAIVERS, *baselines.INPUTS)}
     try:
-        if baseline:
+        if baseline == baselines.NONE:
+            baselines.clear(run)
+        elif baseline:
             baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date(), judged=run))
         if policy:
             run.write(POLICY, read(here / policy))

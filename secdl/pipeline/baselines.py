@@ -20,6 +20,8 @@ _FINDINGS = "inputs/baseline.jsonl"
 _SARIF = "inputs/baseline.sarif"
 INPUTS = (_ABOUT, _FINDINGS, _SARIF)
 """Where a run keeps its baseline."""
+NONE = "none"
+"""The name that stands for no baseline; a file or run that is called so is `./none`."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +83,15 @@ def _itself(name: str) -> ConfigError:
     )
 
 
+def clear(run: RunFolder) -> None:
+    """Takes the baseline out of the run's inputs."""
+    for name in INPUTS:
+        (run.path / name).unlink(missing_ok=True)
+
+
 def copy(run: RunFolder, found: Found) -> None:
     """Puts the baseline into the run's inputs, in place of any other."""
-    for name in (_FINDINGS, _SARIF):
-        (run.path / name).unlink(missing_ok=True)
+    clear(run)
     run.write(found.kind, found.content)
     run.write(_ABOUT, codec.encode(found.about))
 

@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from secdl.cli.main import main
 from secdl.model.policy import load_waivers
-from tests.cli.conftest import configure, sarif
+from tests.cli.conftest import POLICY, configure, sarif
 
 Verdict = Callable[[], dict[str, Any]]
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,35 @@ def test_a_run_is_no_baseline_of_itself(tree: Path, capsys: pytest.CaptureFixtur
     assert main(["gate", "latest", "--baseline", itself]) == 2
     assert f"--baseline {itself}: the baseline is the run that is judged" in capsys.readouterr().err
     assert main(["gate", "latest"]) == 1
+
+
+@pytest.mark.parametrize("nothing", ["none", "", " "])
+def test_a_baseline_stays_in_the_run_until_none_is_asked_for(tree: Path, verdict: Verdict, nothing: str) -> None:
+    (tree / "gate.toml").write_text(POLICY.replace("levels", 'block = "new"\nlevels'))
+    (tree / "echo.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 1
+    shutil.copy(tree / ".secdl/runs/latest/report/report.sarif", tree / "old.sarif")
+    assert main(["secure"]) == 1
+    run = (tree / ".secdl/runs/latest").resolve()
+    never = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    assert main(["gate", "--baseline", "old.sarif"]) == 0
+    assert main(["gate"]) == 0
+    assert verdict()["baseline"] == "old.sarif"
+    assert main(["gate", "--baseline", nothing]) == 1
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == never
+    assert main(["gate"]) == 1
+
+
+def test_secure_without_a_baseline_leaves_out_the_debt(tree: Path, verdict: Verdict) -> None:
+    (tree / "gate.toml").write_text(POLICY.replace("levels", 'block = "new"\nlevels'))
+    (tree / "echo.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 1
+    shutil.copy(tree / ".secdl/runs/latest/findings.jsonl", tree / "debt.jsonl")
+    with (tree / "secdl.toml").open("a") as file:
+        file.write('debt = "debt.jsonl"\n')
+    assert main(["secure"]) == 0
+    assert main(["secure", "--baseline", "none"]) == 1
+    assert verdict()["baseline"] == ""
 
 
 def test_every_format_of_a_report_is_written(tree: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
