@@ -124,7 +124,7 @@ class SarifCanary(_Table, frozen=True):
     """Planted defects for a configured tool: a folder that is scanned too, and the hits each rule must make in it."""
 
     path: RelativePath
-    expects: dict[str, Annotated[int, msgspec.Meta(ge=1)]]
+    expects: Annotated[dict[str, Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(min_length=1)]
 
 
 class SarifTool(_Table, frozen=True):
@@ -201,7 +201,19 @@ def load_config(path: Path) -> Config:
         if fault := _fault(root, name):
             what, hint = fault
             raise ConfigError(f"{show(keys)}: {what}", where=place(str(path), keys), hint=hint)
+    for index, entry in enumerate(config.sarif_tool):
+        if hidden := _hidden(root, entry):
+            at = ("sarif_tool", index, "canary", "path")
+            what = f"{show(at)}: holds the source {hidden!r}, whose findings would be taken for the planted ones"
+            raise ConfigError(what, where=place(str(path), at), hint="give the planted defects a folder of their own")
     return config
+
+
+def _hidden(root: Path, entry: SarifTool) -> str:
+    """The source that the canary's folder is or holds; empty where there is none."""
+    planted = (root / entry.canary.path).resolve() if entry.canary else None
+    inside = (s for s in entry.sources if planted is not None and (root / s).resolve().is_relative_to(planted))
+    return next(inside, "")
 
 
 def _paths(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -65,7 +65,9 @@ class CanaryResult:
 
     @property
     def missed(self) -> tuple[str, ...]:
-        """Rules that found fewer planted defects than there are, sorted."""
+        """Rules that found fewer planted defects than there are, sorted; with none to find, nothing is proven."""
+        if not self.expected:
+            return ("every rule",)
         return tuple(sorted(rule for rule, count in self.expected.items() if self.found.get(rule, 0) < count))
 
 

@@ -70,20 +70,33 @@ def _argv(arguments: tuple[str, ...], job: Job) -> tuple[str, ...]:
 
 def _parse(entry: SarifTool, raw: bytes, job: Job) -> Iterator[Finding]:
     """The findings, without those at the canary's own place in the repository: one of the sources may hold it."""
-    own = (entry.canary.path,) if entry.canary else ()
-    for finding in sarif.parse(raw, job):
-        if not (own and within(finding.path, own)):
-            yield finding
+    return (finding for finding in sarif.parse(raw, job) if not _at_home(entry, finding.path))
 
 
 def _work(entry: SarifTool, raw: bytes, job: Job) -> Work:
-    """What the report says of its work. Many programs list no files: then the planted defects they saw are the proof,
-    and a report that is empty without a canary proves nothing."""
+    """What the report says of its work, planted defects aside. Many programs list no files: then the planted defects
+    they saw are the proof where the sources were given beside them, and a report that is empty without a canary proves
+    nothing."""
     work = sarif.work(raw, job)
     if entry.canary is None:
         return work
-    seen = sum(finding.path.startswith(CANARY) for finding in sarif.parse(raw, job))
-    read = {unit: count for unit, count in work.read.items() if unit != "results"}
-    return Work(
-        read={**read, "results": work.read.get("results", 0) - seen, "planted_defects": seen}, unread=work.unread
-    )
+    read = dict(work.read)
+    runs = sarif.read(raw, where=f"{job.tool}: {job.output}").runs
+    listed = [path for run in runs for path in sarif.Reader(run, job).artifacts()]
+    if "artifacts" in read:
+        read["artifacts"] = sum(not _planted(entry, path) for path in listed)
+    found = [finding.path for finding in sarif.parse(raw, job)]
+    if "results" in read:
+        read["results"] -= sum(_planted(entry, path) for path in found)
+    beside = any(mark in argument for argument in entry.command for mark in _SOURCES)
+    if beside and not listed:
+        read["planted_defects"] = sum(path.startswith(CANARY) for path in found)
+    return Work(read=read, unread=work.unread)
+
+
+def _planted(entry: SarifTool, path: str) -> bool:
+    return path.startswith(CANARY) or _at_home(entry, path)
+
+
+def _at_home(entry: SarifTool, path: str) -> bool:
+    return entry.canary is not None and within(path, (entry.canary.path,))

@@ -100,3 +100,9 @@ def test_without_a_planned_canary_nothing_is_removed() -> None:
 def test_planted_defects_are_counted_from_comments(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_text("int x; /* canary: r.one */\n// canary: r.two\n// canary: r.two\n")
     assert expected_hits(tool(), tmp_path) == {"r.one": 1, "r.two": 2}
+
+
+def test_a_canary_in_which_nothing_is_to_be_found_proves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"x")
+    blind = examine(tool(), JOB, DONE, tmp_path, {})
+    assert (blind.outcome, blind.reason) == (Outcome.FAILED, "missed its canary: every rule")

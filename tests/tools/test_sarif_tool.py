@@ -1,5 +1,6 @@
 """`[[sarif_tool]]`: a foreign program by configuration alone, held to the same proof as the built-in ones."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from secdl.model.config import SarifCanary, SarifTool, load_config
@@ -86,6 +88,32 @@ def test_a_canary_outside_the_checkout_is_a_configuration_error(tmp_path):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("sources", "canary", "message"),
+    [
+        ('["src"]', '{ path = "planted", expects = {} }', "sarif_tool[1].canary.expects: got {}"),
+        ('["src"]', '{ path = "src", expects = { r = 1 } }', "canary.path: holds the source 'src'"),
+        ('["src/a"]', '{ path = "src", expects = { r = 1 } }', "canary.path: holds the source 'src/a'"),
+        ('["src"]', '{ path = ".", expects = { r = 1 } }', "canary.path: holds the source 'src'"),
+        ('["src/a"]', '{ path = "planted/../src/", expects = { r = 1 } }', "holds the source 'src/a'"),
+        ('["link"]', '{ path = "src", expects = { r = 1 } }', "holds the source 'link'"),
+    ],
+)
+def test_a_canary_that_proves_nothing_or_hides_a_source_is_a_configuration_error(tmp_path, sources, canary, message):
+    for name in ("src/a", "planted"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("src/a")
+    path = tmp_path / "secdl.toml"
+    path.write_text(
+        '[product]\nname = "p"\nversion = "1"\n[[sarif_tool]]\nname = "lint"\nstage = "sast"\n'
+        f'command = ["lint", "{{canary}}"]\nsources = {sources}\ncanary = {canary}\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert "secdl.toml" in str(caught.value)
+
+
 def test_findings_of_a_captured_report_without_the_canary_in_either_place():
     tool = tool_of(ENTRY)
     findings = list(tool.parse(REPORT, job(ENTRY)))
@@ -97,7 +125,43 @@ def test_findings_of_a_captured_report_without_the_canary_in_either_place():
 
 
 def test_the_planted_defects_are_the_proof_of_a_report_that_lists_no_files():
-    assert tool_of(ENTRY).work(REPORT, job(ENTRY)).read == {"artifacts": 0, "results": 3, "planted_defects": 1}
+    assert tool_of(ENTRY).work(REPORT, job(ENTRY)).read == {"artifacts": 0, "results": 2, "planted_defects": 1}
+
+
+@pytest.mark.parametrize(
+    ("command", "artifacts"),
+    [
+        # The sources were never given to it.
+        (("lint", "{canary}"), []),
+        # What it lists is the canary alone, in either of its places.
+        (("lint", "{sources}", "{canary}"), ["CANARY/defects.py", "tools/planted/defects.py"]),
+        (("lint", "{canary}"), ["CANARY/defects.py"]),
+    ],
+)
+def test_a_program_that_read_the_planted_defects_alone_read_nothing(command, artifacts):
+    entry = msgspec.structs.replace(ENTRY, command=command)
+    here = job(entry)
+    places = [{"location": {"uri": uri.replace("CANARY", here.canary)}} for uri in artifacts]
+    hits = [result("S102", f"{here.canary}/defects.py"), result("S102", "tools/planted/defects.py")]
+    run = {"tool": {"driver": {"name": "lint"}}, "artifacts": places, "results": hits}
+    raw = json.dumps({"version": "2.1.0", "runs": [run]}).encode()
+    assert not any(tool_of(entry).work(raw, here).read.values())
+
+
+def result(rule, uri):
+    return {
+        "ruleId": rule,
+        "message": {"text": rule},
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}}}],
+    }
+
+
+def test_what_it_lists_beside_the_canary_is_what_it_read():
+    here = job(ENTRY)
+    places = [{"location": {"uri": uri}} for uri in ("tools/run.py", f"{here.canary}/defects.py")]
+    run = {"tool": {"driver": {"name": "lint"}}, "artifacts": places, "results": []}
+    raw = json.dumps({"version": "2.1.0", "runs": [run]}).encode()
+    assert tool_of(ENTRY).work(raw, here).read == {"artifacts": 1, "results": 0}
 
 
 def test_an_empty_report_without_canary_proves_nothing():
