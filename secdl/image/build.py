@@ -19,7 +19,7 @@ from secdl.image.recipe import Recipe, load_recipe, recipe_digest
 from secdl.image.tarball import open_tar
 from secdl.model import codec
 from secdl.model.errors import ConfigError, ToolFailed
-from secdl.model.image import ImageRecord
+from secdl.model.image import ImageRecord, seal_of
 from secdl.model.text import one_line
 from secdl.run.install.step import proxies
 from secdl.run.process import Cancel, execute
@@ -30,7 +30,6 @@ KEPT = 2
 _TIMEOUT_S = 3600.0
 _ROOM_BYTES = 3 << 30
 _RECORD = "record.json"
-_STAMP = "stamp"
 _FORGET = 'rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1/etc/apt/apt.conf.d/99mmdebstrap"'
 """Takes out of the image what this machine set for building it: proxies, and how packages were unpacked."""
 _FORMAT = 3
@@ -86,17 +85,15 @@ def _cached(folder: Path, name: str) -> ImageRecord | None:
     if not (folder / _RECORD).exists() or not (folder / TAR).exists():
         return None
     record = codec.load(folder / _RECORD, ImageRecord)
-    stamp = folder / _STAMP
-    if (not stamp.exists() or stamp.read_text() != _stamp(folder / TAR)) and file_sha256(folder / TAR) != record.digest:
-        return None
+    seal = seal_of(folder / TAR)
+    if seal != record.seal:
+        if file_sha256(folder / TAR) != record.digest:
+            return None
+        # A cache that was copied here: the bytes are read once, not in every run.
+        record = msgspec.structs.replace(record, seal=seal)
+        write(folder / _RECORD, codec.encode(record))
     os.utime(folder)
     return msgspec.structs.replace(record, name=name, path=str(folder / TAR), oci=str(folder / "oci"), reused=True)
-
-
-def _stamp(path: Path) -> str:
-    """Changes whenever the file is written: nobody sets a file's ctime."""
-    about = path.stat()
-    return f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}:{about.st_ctime_ns}"
 
 
 def _make(recipe: Recipe, suite: str, sources: str, fresh: Path, mmdebstrap: str, cancel: Cancel) -> None:
@@ -137,9 +134,9 @@ def _make(recipe: Recipe, suite: str, sources: str, fresh: Path, mmdebstrap: str
 
 
 def _describe(fresh: Path, folder: Path, *, name: str, recipe: str, recipe_digest: str) -> None:
-    digest = file_sha256(fresh / TAR)
+    seal, digest = seal_of(fresh / TAR), file_sha256(fresh / TAR)
     with open_tar(fresh / TAR) as rootfs:
-        record = describe(rootfs, name=name, kind="tar", digest=digest)
+        record = describe(rootfs, name=name, kind="tar", digest=digest, seal=seal)
     write_layout(fresh / "oci", fresh / TAR, digest)
     record = msgspec.structs.replace(
         record,
@@ -150,7 +147,6 @@ def _describe(fresh: Path, folder: Path, *, name: str, recipe: str, recipe_diges
         built=datetime.now(UTC).replace(microsecond=0),
     )
     (fresh / _RECORD).write_bytes(codec.encode(record))
-    (fresh / _STAMP).write_text(_stamp(fresh / TAR))
 
 
 def _targets(cache: Path) -> str:

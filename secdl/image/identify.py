@@ -8,6 +8,8 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO, cast
 
+import msgspec
+
 from secdl.image.cache import locked, prune, published
 from secdl.image.dpkg import installed, os_release
 from secdl.image.folder import folder_digest, open_folder
@@ -15,7 +17,7 @@ from secdl.image.oci import pack_folder, write_layout
 from secdl.image.rootfs import LIMITS, ImageRefused, Kind, Limits, Rootfs
 from secdl.image.tarball import compressed, open_tar
 from secdl.model.errors import ConfigError
-from secdl.model.image import ImageRecord
+from secdl.model.image import ImageRecord, check_seal, seal_of
 
 _CHUNK = 1 << 20
 _LAYOUTS = 4
@@ -30,40 +32,44 @@ def identify(path: Path, *, name: str, cache: Path, limits: Limits = LIMITS) -> 
     Raises `ConfigError` where there is nothing, `ImageRefused` where it cannot be read safely and as a whole.
     """
     if path.is_dir():
+        seal = seal_of(path)
         with open_folder(path, limits) as rootfs:
-            digest = folder_digest(rootfs)
-            layout = _layout(cache, digest, folder=path)
-            return describe(rootfs, name=name, kind="folder", digest=digest, oci=str(layout))
+            record = describe(rootfs, name=name, kind="folder", digest=folder_digest(rootfs), seal=seal)
+        return _laid_out(record, cache)
     if not path.is_file():
         raise ConfigError(f"no image at {path}", where=f"image {name!r}", hint="give a tar or a folder")
     path = path.resolve()
     if kind := compressed(path):
         path = _unpacked(path, kind, cache, limits)
     _refuse_disks(path)
-    digest = file_sha256(path)
-    layout = _layout(cache, digest, tar=path)
+    seal = seal_of(path)
     with open_tar(path, limits) as rootfs:
-        return describe(rootfs, name=name, kind="tar", digest=digest, oci=str(layout))
+        record = describe(rootfs, name=name, kind="tar", digest=file_sha256(path), seal=seal)
+    return _laid_out(record, cache)
 
 
-def _layout(cache: Path, digest: str, *, tar: Path | None = None, folder: Path | None = None) -> Path:
-    """The OCI layout over `tar`, or over `folder` packed beside it; made once."""
+def _laid_out(record: ImageRecord, cache: Path) -> ImageRecord:
+    """`record` with the OCI layout over its tar, or over its folder packed beside it; made once."""
     # With the place: the layout of a tar links to it, and must not outlive it there.
-    key = sha256(f"{digest}\n{tar or folder}\n".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    key = sha256(f"{record.digest}\n{record.path}\n".encode("utf-8", "surrogateescape")).hexdigest()[:32]
     layout = cache / "layouts" / key
     with locked(layout):
         if not layout.exists():
             prune(layout.parent, keep=_LAYOUTS - 1)
             with published(layout) as fresh:
-                if folder is not None:
-                    pack_folder(folder, fresh / "rootfs.tar")
-                    tar, digest = fresh / "rootfs.tar", file_sha256(fresh / "rootfs.tar")
-                if tar is not None:
-                    write_layout(fresh, tar, digest)
-    return layout
+                tar, digest = Path(record.path), record.digest
+                if record.kind == "folder":
+                    tar = fresh / "rootfs.tar"
+                    pack_folder(Path(record.path), tar)
+                    digest = file_sha256(tar)
+                write_layout(fresh, tar, digest)
+                # Else it would stay in the cache as what it is not.
+                check_seal(record)
+    check_seal(record)
+    return msgspec.structs.replace(record, oci=str(layout))
 
 
-def describe(rootfs: Rootfs, *, name: str, kind: str, digest: str, oci: str = "") -> ImageRecord:
+def describe(rootfs: Rootfs, *, name: str, kind: str, digest: str, seal: str) -> ImageRecord:
     """The record of an opened image. Raises `ImageRefused` where it is no root file system."""
     # A tar need not list folders.
     if not any(path.partition("/")[0] in ("etc", "usr") for path in rootfs.entries):
@@ -78,8 +84,8 @@ def describe(rootfs: Rootfs, *, name: str, kind: str, digest: str, oci: str = ""
         name=name,
         kind=kind,
         path=rootfs.where,
-        oci=oci,
         digest=digest,
+        seal=seal,
         size_bytes=sum(entry.size for entry in files),
         files=len(files),
         packages=len(installed(rootfs)),

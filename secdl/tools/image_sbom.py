@@ -1,7 +1,7 @@
 """image-sbom: syft's SBOM of each image, in CycloneDX (`sbom.cdx.json`) and SPDX (`sbom.spdx.json`)."""
 
 from secdl.model.config import Config
-from secdl.model.image import image_of
+from secdl.model.image import check_seal, image_of
 from secdl.model.tool import Canary, Job, Stage, Subject, Tool
 from secdl.tools._sbom import ENV, OUTPUT, RULE, arguments, parse, work
 
@@ -13,7 +13,9 @@ def subjects(config: Config) -> tuple[Subject, ...]:
 
 def argv(job: Job) -> tuple[str, ...]:
     """One scan of the image as image-build left it, planted package included: read as it is, never unpacked."""
-    return arguments(f"oci-dir:{image_of(job.inputs['image-build']).oci}", job)
+    record = image_of(job.inputs["image-build"])
+    check_seal(record)
+    return arguments(f"oci-dir:{record.oci}", job)
 
 
 TOOL = Tool(

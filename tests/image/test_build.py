@@ -11,8 +11,9 @@ import pytest
 from secdl.image import apt
 from secdl.image.build import arguments, build
 from secdl.image.recipe import Recipe, load_recipe, recipe_digest
+from secdl.model import codec
 from secdl.model.errors import ConfigError, SecdlError, ToolFailed
-from secdl.model.image import ImageRecord
+from secdl.model.image import ImageRecord, seal_of
 from secdl.model.shipped import shipped
 from secdl.run.process import Cancel
 from tests.image.images import debian
@@ -109,6 +110,16 @@ def test_a_tar_that_was_altered_in_the_cache_is_built_anew(machine: Machine) -> 
     record = machine.build()
     assert not record.reused
     assert len(machine.calls()) == 2
+
+
+def test_a_cache_that_was_copied_is_sealed_anew_once_its_bytes_are_read(machine: Machine) -> None:
+    first = machine.build()
+    path = Path(first.path)
+    path.write_bytes(path.read_bytes())
+    second, third = machine.build(), machine.build()
+    assert (second.reused, third.reused) == (True, True)
+    assert first.seal != second.seal == third.seal == seal_of(path)
+    assert codec.load(path.with_name("record.json"), ImageRecord).seal == second.seal
 
 
 def test_old_images_leave_the_cache(machine: Machine) -> None:

@@ -1,9 +1,11 @@
 """The engine as the runner starts it, its reports read by the tools that ask for them."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
+import tarfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 
 from secdl import advisories
 from secdl.image.__main__ import main
+from secdl.image.opened import open_image
 from secdl.image.weak import weak_elf
+from secdl.model.errors import MalformedOutput
 from secdl.model.image import image_of
 from secdl.model.shipped import canary_folder
 from secdl.model.tool import Job, Tool
@@ -161,6 +165,40 @@ def test_an_image_cut_short_behind_our_back_is_not_clean(tmp_path: Path, tool: T
     status, planned = run(tool, tmp_path, image)
     assert status == 2
     assert not Path(planned.out).exists()
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["tar", "folder"])
+@pytest.mark.parametrize("tool", CHECKS, ids=lambda tool: tool.name)
+def test_an_image_rewritten_since_it_was_identified_is_not_measured_and_a_restored_one_is(
+    tmp_path: Path, tool: Tool, capsys: pytest.CaptureFixture[str], packed: bool
+) -> None:
+    image = debian(tmp_path / "a.tar")
+    target = image
+    if not packed:
+        image = tmp_path / "root"
+        with tarfile.open(target) as archive:
+            archive.extractall(image, filter="data")
+        target = image / "usr/bin/weak"
+    run(BUILD, tmp_path, image)
+    raw = target.read_bytes()
+    about = target.stat()
+    target.write_bytes(bytes(len(raw)))
+    target.write_bytes(raw)
+    os.utime(target, ns=(about.st_atime_ns, about.st_mtime_ns))
+    status, planned = run(tool, tmp_path, image)
+    assert status == 2
+    assert not Path(planned.out).exists()
+    assert "changed since it was identified" in capsys.readouterr().err
+    run(BUILD, tmp_path, image)
+    assert run(tool, tmp_path, image)[0] == 0
+
+
+def test_an_image_rewritten_while_it_is_read_is_not_measured(tmp_path: Path) -> None:
+    image = debian(tmp_path / "a.tar")
+    run(BUILD, tmp_path, image)
+    record = image_of(str(tmp_path / "image-build" / "out.sarif"))
+    with pytest.raises(MalformedOutput, match="changed since it was identified"), open_image(record):
+        image.write_bytes(image.read_bytes())
 
 
 def test_a_hostile_image_ends_the_build_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from secdl.image.identify import identify
+from secdl.image.oci import pack_folder
 from secdl.image.rootfs import ImageRefused, Limits
-from secdl.model.errors import ConfigError
+from secdl.model.errors import ConfigError, MalformedOutput
 from tests.image.images import debian, file, tar
 
 
@@ -50,6 +51,23 @@ def test_a_folder_is_identified(tmp_path: Path) -> None:
     record = identify(root, name="i", cache=tmp_path / "cache")
     assert (record.kind, record.path, record.files) == ("folder", str(root), 1)
     assert (Path(record.oci) / "index.json").exists()
+
+
+def test_a_folder_that_changes_while_it_is_packed_leaves_no_copy_under_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/os-release").write_text("ID=debian\n")
+
+    def pack(source: Path, tar: Path) -> None:
+        (root / "etc/os-release").write_text("ID=other\n")
+        pack_folder(source, tar)
+
+    monkeypatch.setattr("secdl.image.identify.pack_folder", pack)
+    with pytest.raises(MalformedOutput, match="changed since it was identified"):
+        identify(root, name="i", cache=tmp_path / "cache")
+    assert not [p for p in (tmp_path / "cache/layouts").iterdir() if p.is_dir()]
 
 
 def test_copies_of_a_folder_that_keeps_changing_do_not_fill_the_cache(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from secdl.model.config import SarifTool, load_config
 from secdl.model.evidence import Origin, Program
+from secdl.model.image import seal_of
 from secdl.model.tool import Stage, Tool
 from secdl.pipeline.cache import key_of
 from secdl.pipeline.plan import Options, make_plan, tools_of
@@ -64,16 +65,22 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/own.yaml").write_text(PACK)
     tables: dict[str, dict[str, object]] = {"semgrep": {"packs": ["rules"]}}
-    image = {"name": "small", "kind": "tar", "path": str(tmp_path / "image.tar"), "digest": "sha256:00"}
-    sizes = {"size_bytes": 1, "files": 1, "packages": 1}
-    (tmp_path / "image.json").write_text(json.dumps(image | sizes))
     (tmp_path / "needed.json").write_text("{}")
     harness.configure(tmp_path, tables, required=("sast", "bandit"))
     return tmp_path
 
 
+def identify(root: Path) -> None:
+    """What the image stage's first step leaves for the others."""
+    path = root / "image.tar"
+    image = {"name": "small", "kind": "tar", "path": str(path), "digest": "sha256:00", "seal": seal_of(path)}
+    sizes = {"size_bytes": 1, "files": 1, "packages": 1}
+    (root / "image.json").write_text(json.dumps(image | sizes))
+
+
 def keys(root: Path, *, profile: str = "dev") -> dict[str, str]:
     """The cache key of every job, as a scan of the tree at `root` would compute it."""
+    identify(root)
     config = load_config(root / "secdl.toml")
     plan = make_plan(config, Options(config=root / "secdl.toml", profile=profile), run="r", now=datetime.now(UTC))
     tools = {tool.name: tool for tool in tools_of(config)}

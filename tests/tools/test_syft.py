@@ -7,7 +7,7 @@ import pytest
 
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput
-from secdl.model.image import FILE
+from secdl.model.image import FILE, seal_of
 from secdl.model.tool import Tool
 from secdl.run.checkout import Checkout
 from secdl.tools import image_sbom, syft
@@ -85,10 +85,16 @@ def test_both_formats_are_written() -> None:
 
 
 def test_an_image_is_read_as_image_build_left_it(tmp_path: Path) -> None:
-    record = {"name": "app", "kind": "tar", "path": str(tmp_path), "oci": "/cache/oci", "digest": "sha256:0"}
-    (tmp_path / FILE).write_text(json.dumps({**record, "size_bytes": 1, "files": 1, "packages": 1}))
+    image = tmp_path / "image.tar"
+    image.write_bytes(b"x")
+    record = {"name": "app", "kind": "tar", "path": str(image), "oci": "/cache/oci", "digest": "sha256:0"}
+    counts = {"size_bytes": 1, "files": 1, "packages": 1}
+    (tmp_path / FILE).write_text(json.dumps({**record, **counts, "seal": seal_of(image)}))
     job = job_of(image_sbom.TOOL, inputs={"image-build": str(tmp_path / "out.sarif")})
     assert image_sbom.TOOL.argv(job)[1] == "oci-dir:/cache/oci"
+    image.write_bytes(b"other")
+    with pytest.raises(MalformedOutput, match="changed since it was identified"):
+        image_sbom.TOOL.argv(job)
 
 
 def test_findings_of_the_captured_report_of_an_image() -> None:
