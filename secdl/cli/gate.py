@@ -26,8 +26,9 @@ def command(run: str, config: Path, profile: str, baseline: str, policy: str, wa
     same run gives the same bytes. Exit status: 0 PASS or PARTIAL, 1 FAIL, 2 usage or a run that cannot be read, 3
     INCOMPLETE.
     """
-    folder = RunFolder.find(runs_of(config), run)
-    verdict = judge_run(folder, profile=profile, baseline=baseline, policy=policy, waivers=waivers)
+    runs = runs_of(config)
+    folder = RunFolder.find(runs, run)
+    verdict = judge_run(folder, profile=profile, baseline=baseline, policy=policy, waivers=waivers, runs=runs)
     print_verdict(verdict, report=None)
     click.echo(codec.encode(verdict).decode(), nl=False) if as_json else click.echo(str(folder.path))
     return verdict.verdict.exit_status

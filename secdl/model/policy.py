@@ -113,8 +113,10 @@ class PolicyTable(_Table, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A gate policy as read: `reference` is how a report names it, `digest` the sha256 of its text (`sha256:…`)."""
+    """A gate policy as read: `where` is its file, `reference` how a report names it, `digest` the sha256 of its text
+    (`sha256:…`)."""
 
+    where: str
     reference: str
     digest: str
     profiles: Mapping[str, ProfilePolicy]
@@ -124,9 +126,9 @@ class Policy:
     def profile(self, name: str) -> ProfilePolicy:
         """The profile called `name`. Raises `PolicyError` where the policy has none."""
         if name not in self.profiles:
-            raise PolicyError(
-                f"no profile {name!r}", where=self.reference, hint=nearest(name, tuple(sorted(self.profiles)))
-            )
+            near = nearest(name, tuple(sorted(self.profiles)))
+            hint = f"{near}; or add [profiles.{name}] to your policy, which `policy` under [gate] names"
+            raise PolicyError(f"no profile {name!r}", where=self.where, hint=hint)
         return self.profiles[name]
 
     def mode(self, tool: str, rule: str) -> Mode | None:
@@ -189,6 +191,7 @@ def parse_policy(text: str, *, where: str) -> Policy:
     """Gate policy `text`; `where` names it in errors."""
     table = _parse(text, PolicyTable, where)
     return Policy(
+        where=where,
         reference=table.name,
         digest="sha256:" + sha256(text.encode()).hexdigest(),
         profiles=table.profiles,

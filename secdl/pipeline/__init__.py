@@ -5,19 +5,19 @@ What scans and what renders is imported where it is used: judging must not pay f
 
 import os
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secdl.model import codec
-from secdl.model.config import load_config
+from secdl.model.config import Config, load_config
 from secdl.model.errors import SecdlError
 from secdl.model.plan import Plan
 from secdl.model.policy import load_policy, load_waivers
 from secdl.model.tool import Tool
 from secdl.model.verdict import Verdict
 from secdl.pipeline import baselines
-from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, copy_inputs, copy_waivers, read
+from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, copy_owners, copy_waivers, gate_file, inputs_of, read
 from secdl.pipeline.judge import judge_folder, read_record, store
 from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
 from secdl.run.store import RunFolder
@@ -39,15 +39,33 @@ def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, 
     config = load_config(options.config)
     root = options.config.resolve().parent
     plan = make_plan(config, options, run="", now=now)
-    named = options.baseline or config.gate.debt
-    baseline = baselines.find(named, root, today=now.date()) if named not in ("", baselines.NONE) else None
-    run = RunFolder.create(root / ".secdl" / "runs", now=now, token=token)
-    copy_inputs(run, root, config, config_path=options.config, policy=options.policy, waivers=options.waivers)
+    inputs = inputs_of(
+        config,
+        config_path=options.config,
+        profile=options.profile,
+        policy=options.policy,
+        waivers=options.waivers,
+    )
+    runs = root / ".secdl" / "runs"
+    baseline = _baseline(options, config, runs, today=now.date())
+    run = RunFolder.create(runs, now=now, token=token)
+    for name, content in inputs.items():
+        run.write(name, content)
+    copy_owners(run, root)
     if baseline is not None:
         baselines.copy(run, baseline)
     plan = replace(plan, run=run.id)
     run.write("plan.json", codec.encode(plan))
     return run, plan
+
+
+def _baseline(options: Options, config: Config, runs: Path, *, today: date) -> baselines.Found | None:
+    if options.baseline == baselines.NONE:
+        return None
+    if options.baseline:
+        return baselines.find(options.baseline, here=Path.cwd(), runs=runs, today=today)
+    debt = gate_file("debt", "", config, config_path=options.config)
+    return baselines.find(str(debt), here=debt.parent, runs=runs, today=today) if debt is not None else None
 
 
 def scan_run(
@@ -82,10 +100,20 @@ def debian_lacking(plan: Plan, options: Options, toolchain: "Toolchain") -> tupl
     return tuple(entry.package for entry in entries if entry is not None)
 
 
-def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: str = "", waivers: str = "") -> Verdict:
+def judge_run(
+    run: RunFolder,
+    *,
+    profile: str = "",
+    baseline: str = "",
+    policy: str = "",
+    waivers: str = "",
+    runs: Path | None = None,
+) -> Verdict:
     """Judges a run again after copying in what the options name; writes and seals findings and verdict.
 
-    What is empty is left as the run has it; the baseline `none` takes out the run's own."""
+    What is empty is left as the run has it; the baseline `none` takes out the run's own. A baseline may be one of
+    `runs`, else of those beside this run.
+    """
     here = Path.cwd()
     # What is wrong is named as it was given, and before the run holds it.
     if policy:
@@ -97,7 +125,9 @@ def judge_run(run: RunFolder, *, profile: str = "", baseline: str = "", policy: 
         if baseline == baselines.NONE:
             baselines.clear(run)
         elif baseline:
-            baselines.copy(run, baselines.find(baseline, here, today=run.plan().as_of.date(), judged=run))
+            day = run.plan().as_of.date()
+            found = baselines.find(baseline, here=here, runs=runs or run.path.parent, today=day, judged=run)
+            baselines.copy(run, found)
         if policy:
             run.write(POLICY, read(here / policy))
         if waivers:

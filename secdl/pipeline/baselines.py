@@ -42,10 +42,13 @@ class Found:
     content: bytes
 
 
-def find(name: str, root: Path, *, today: date, judged: RunFolder | None = None) -> Found:
-    """The run, SARIF file or debt file called `name`. Raises `ConfigError` or `MalformedOutput`; the former also where
-    it is the run `judged` itself, or a file of it: against itself nothing is ever new."""
-    path = root / name
+def find(name: str, *, here: Path, runs: Path, today: date, judged: RunFolder | None = None) -> Found:
+    """The run, SARIF file or debt file called `name`: a path from `here`, or one of `runs`.
+
+    Raises `ConfigError` or `MalformedOutput`; the former also where it is the run `judged` itself, or a file of it:
+    against itself nothing is ever new.
+    """
+    path = here / name
     is_file = False
     # A name that no file can have is that of no file.
     with suppress(OSError, ValueError):
@@ -58,7 +61,7 @@ def find(name: str, root: Path, *, today: date, judged: RunFolder | None = None)
         content = path.read_bytes()
         gate.of_sarif(path.name, content)
         return Found(about=About(name=path.name), kind=_SARIF, content=content)
-    run = RunFolder.find(root / ".secdl" / "runs", name)
+    run = RunFolder.find(runs, name)
     plan = run.plan()
     # A copy of the run elsewhere is the same run.
     if judged and (run.path.resolve() == judged.path.resolve() or plan.run == judged.plan().run):

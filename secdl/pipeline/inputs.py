@@ -1,10 +1,13 @@
 """What judging needs besides evidence, copied into the run: configuration, policy, waivers, owners, baseline."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from secdl.model.config import Config
 from secdl.model.errors import ConfigError
+from secdl.model.policy import load_policy, load_waivers
 from secdl.model.shipped import shipped
+from secdl.model.toml import place, show
 from secdl.run.store import RunFolder
 
 CONFIG = "inputs/secdl.toml"
@@ -15,13 +18,39 @@ OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS", "MAINTAINERS")
 _SIZE_CAP_BYTES = 32 << 20
 
 
-def copy_inputs(run: RunFolder, root: Path, config: Config, *, config_path: Path, policy: str, waivers: str) -> None:
-    """Copies what judging this run will read. Options win over configuration. Raises `ConfigError`."""
-    run.write(CONFIG, read(config_path))
-    named = policy or config.gate.policy
-    run.write(POLICY, read((root / named) if named else shipped("policies/gate.toml")))
-    copy_waivers(run, root, waivers or config.gate.waivers)
-    copy_owners(run, root)
+def inputs_of(config: Config, *, config_path: Path, profile: str, policy: str, waivers: str) -> dict[str, bytes]:
+    """What judging a run will read of configuration, policy and waivers, by its place in the run.
+
+    An option (`policy`, `waivers`) wins over configuration and counts from the current directory; what configuration
+    names counts from its own folder. Raises `ConfigError` where a file is wrong, or the policy has no `profile`.
+    """
+    at = gate_file("policy", policy, config, config_path=config_path) or shipped("policies/gate.toml")
+    load_policy(at).profile(profile)
+    found = {CONFIG: read(config_path), POLICY: read(at), WAIVERS: b""}
+    if (held := gate_file("waivers", waivers, config, config_path=config_path)) is not None:
+        load_waivers(held)
+        found[WAIVERS] = read(held)
+    return found
+
+
+def gate_file(key: str, option: str, config: Config, *, config_path: Path) -> Path | None:
+    """The file that `option`, else `[gate] KEY` names; None where neither does. Raises `ConfigError` where it is
+    absent."""
+    named = option or str(getattr(config.gate, key))
+    if not named:
+        return None
+    if option:
+        path, what, where = Path.cwd() / option, repr(named), f"--{key}"
+    else:
+        keys = ("gate", key)
+        path, what = config_path.resolve().parent / named, f"{show(keys)}: {named!r}"
+        where = place(str(config_path), keys)
+    # A name that no file can have is that of no file.
+    with suppress(OSError, ValueError):
+        if path.exists():
+            return path
+    hint = "`secdl waiver add` writes it" if key == "waivers" and not option else "mend the path"
+    raise ConfigError(f"{what} does not exist", where=where, hint=hint)
 
 
 def copy_owners(run: RunFolder, root: Path) -> None:

@@ -56,8 +56,8 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
                 findings.extend(findings_of(run, plan, one, tools, seen))
             except MalformedOutput as error:
                 altered[one.job] = str(error)
-    policy = parse_policy(_text(run, POLICY), where="gate.toml")
-    waivers = parse_waivers(_text(run, WAIVERS), where="waivers.toml")
+    policy = parse_policy(_text(run, POLICY), where=str(run.path / POLICY))
+    waivers = parse_waivers(_text(run, WAIVERS), where=str(run.path / WAIVERS))
     named = profile or plan.profile
     # What a stage that was left out would have shown is not missing: the verdict says that it was left out.
     if not plan.left_out and not plan.scope:

@@ -191,6 +191,35 @@ def test_findings_of_a_tool_that_says_it_failed_are_judged(tree: Path, verdict: 
     assert (echo["outcome"], echo["valid"]) == ("failed", False)
 
 
+@pytest.mark.parametrize("judge", ["secure", "gate"])
+def test_files_named_on_the_command_line_count_from_the_current_directory(
+    judge: str, tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    config = ["--config", str(tree / "secdl.toml")]
+    assert main(["secure"]) == 1
+    before = (tree / ".secdl/runs/latest").readlink().name
+    assert main(["secure", "--baseline", "latest"]) == 1
+    (tree / "above").mkdir()
+    monkeypatch.chdir(tree / "above")
+    (tree / "x.sarif").write_text(sarif())
+    Path("x.sarif").write_text(sarif("one"))
+    Path("p.toml").write_text((tree / "gate.toml").read_text().replace("small", "from here"))
+    Path("w.toml").write_text("")
+    options = ["--baseline", "x.sarif", "--policy", "p.toml", "--waivers", "w.toml"]
+    assert main([judge, *config, *options]) == 1
+    run = (tree / ".secdl/runs/latest").resolve()
+    assert (run / "inputs/baseline.sarif").read_bytes() == Path("x.sarif").read_bytes()
+    assert (run / "inputs/gate.toml").read_bytes() == Path("p.toml").read_bytes()
+    capsys.readouterr()
+    assert main([judge, *config, "--baseline", before]) == 1
+    run = (tree / ".secdl/runs/latest").resolve()
+    assert json.loads((run / "inputs/baseline.json").read_text())["name"].startswith(before)
+    Path("x.sarif").unlink()
+    for name in ("x.sarif", "gate.toml"):
+        assert main([judge, *config, "--baseline", name]) == 2, "what lies beside secdl.toml is not meant"
+
+
 def test_one_bad_file_makes_no_run(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "good.sarif").write_text(sarif("one"))
     (tree / "bad.sarif").write_text(sarif("one")[:-5])

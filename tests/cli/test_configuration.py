@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from secdl.cli.main import main
+from secdl.model.shipped import shipped
 
 HEAD = '[product]\nname = "x"\nversion = "1"\n\n'
 SOURCE = '[[source]]\nname = "a"\npath = "hw"\nlanguages = ["c"]\n'
@@ -55,6 +56,9 @@ FAULTS = {
         SARIF.replace("{out}", "{outt}"),
         'secdl.toml:8: sarif_tool[1].command: unknown placeholder {outt}; did you mean "{out}"?',
     ),
+    "absent policy": ('[gate]\npolicy = "p.toml"\n', "secdl.toml:6: gate.policy: 'p.toml' does not exist"),
+    "absent waivers": ('[gate]\n\nwaivers = "w.toml"\n', "secdl.toml:7: gate.waivers: 'w.toml' does not exist"),
+    "absent debt": ('[gate]\ndebt = "d.jsonl"\n', "secdl.toml:6: gate.debt: 'd.jsonl' does not exist"),
 }
 
 
@@ -75,4 +79,29 @@ def test_fault_names_file_line_key_and_what_was_expected(
     (root / "secdl.toml").write_text(HEAD + text)
     assert main(["secure"]) == 2
     assert capsys.readouterr().err.startswith(f"secdl: {said}")
+    assert not (root / ".secdl").exists()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_profile_that_the_policy_lacks_is_named_with_the_policy_file_before_anything_runs(
+    own: bool, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "p.toml").write_text('name = "small"\n[profiles.night]\n')
+    gate = '[gate]\npolicy = "p.toml"\n' if own else ""
+    (root / "secdl.toml").write_text(HEAD + "[profiles.mine]\n" + gate)
+    assert main(["secure", "--profile", "mine"]) == 2
+    file, known = (root / "p.toml", "night") if own else (shipped("policies/gate.toml"), "dev, merge, release")
+    assert capsys.readouterr().err.startswith(
+        f"secdl: {file}: no profile 'mine'; known: {known}; or add [profiles.mine] to your policy"
+    )
+    assert not (root / ".secdl").exists()
+
+
+def test_wrong_policy_or_waivers_make_no_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "x.toml").write_text("x = 1\n")
+    for option in ("--policy", "--waivers"):
+        assert main(["secure", option, "x.toml"]) == 2
+        assert capsys.readouterr().err.startswith(f"secdl: {root / 'x.toml'}:1: x: unknown key")
+        assert main(["secure", option, "nope.toml"]) == 2
+        assert capsys.readouterr().err.startswith(f"secdl: {option}: 'nope.toml' does not exist")
     assert not (root / ".secdl").exists()
