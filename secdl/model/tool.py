@@ -209,6 +209,11 @@ def spares_nothing(_job: Job) -> frozenset[str]:
     return frozenset()
 
 
+def sees_all(_job: Job) -> bool:
+    """For tools whose jobs read nothing but what secdl compares before it reuses their evidence."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A scanner as pure functions: arguments out, bytes in.
@@ -228,7 +233,8 @@ class Tool:
     `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
     the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
     deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own or
-    reads what secdl cannot know, `downloads` true where it goes to the network, by the user's proxies.
+    reads what secdl cannot know, `repeatable(job)` where that one job does; `downloads` true where it goes to the
+    network, by the user's proxies.
     `settings` is a frozen msgspec.Struct type (forbid_unknown_fields) of its own keys under `[tools.NAME]`.
     """
 
@@ -256,10 +262,12 @@ class Tool:
     weight_s: float = 10.0
     timeout_s: float = 300.0
     reusable: bool = True
+    repeatable: Callable[[Job], bool] = sees_all
     downloads: bool = False
     settings: type | None = None
 
     def starting(self, job: Job) -> "Tool":
-        """This tool with only the programs that `job` starts."""
+        """This tool with only the programs that `job` starts, reusable where that job is."""
         spared = self.spares(job)
-        return replace(self, programs=tuple(name for name in self.programs if name not in spared)) if spared else self
+        programs = tuple(name for name in self.programs if name not in spared)
+        return replace(self, programs=programs, reusable=self.reusable and self.repeatable(job))

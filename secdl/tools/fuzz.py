@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,6 +17,7 @@ from secdl.model.tool import Canary, Job, Rule, Stage, Subject, Tool
 PROGRAM = "qemu-system-x86"
 _DEFAULT_BINARY = "qemu-system-x86_64"
 _SHARE_OF_DEADLINE = 0.75
+_ELF = b"\x7fELF"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +88,20 @@ def _binary(job: Job) -> str:
     return job.programs.get(PROGRAM, named)
 
 
+def repeatable(job: Job) -> bool:
+    """Whether the binary is one itself: a script that starts QEMU stays the same when that is built anew."""
+    if "/" not in str(job.settings.get("binary", "")):
+        return True
+    path = Path(_binary(job))
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(_ELF)) == _ELF
+    except OSError:
+        return False
+
+
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
     """The findings of a report, each with what a guest gains."""
     gain = {rule.id: rule.gain for rule in rules()}
@@ -141,6 +157,7 @@ TOOL = Tool(
     output="out.sarif",
     builtin="secdl.fuzz",
     programs=(PROGRAM,),
+    repeatable=repeatable,
     canary=Canary(expects={"fuzz.crash": 1, "fuzz.abort": 1, "fuzz.hang": 1}),
     rules=rules,
     settings=Settings,

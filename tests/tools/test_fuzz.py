@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -64,6 +67,17 @@ def test_what_the_result_depends_on_is_named() -> None:
     own = msgspec.structs.replace(FUZZ, binary="build/qemu-system-x86_64")
     (subject,) = TOOL.subjects(msgspec.structs.replace(CONFIG, fuzz=(own,)))
     assert subject.sources == ("build/qemu-system-x86_64",)
+
+
+def test_evidence_of_a_script_that_starts_qemu_is_not_reused(tmp_path: Path) -> None:
+    binary = tmp_path / "qemu"
+    job = replace(_job(binary="./qemu"), root=str(tmp_path))
+    assert not TOOL.starting(job).reusable
+    binary.write_text('#!/bin/sh\nexec build/qemu-system-x86_64 "$@"\n')
+    assert not TOOL.starting(job).reusable
+    binary.write_bytes(b"\x7fELF\x02")
+    assert TOOL.starting(job).reusable
+    assert TOOL.starting(_job()).reusable
 
 
 def test_a_binary_that_only_the_path_knows_is_refused() -> None:
