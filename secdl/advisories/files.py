@@ -106,7 +106,7 @@ def unpack(folder: Path, name: str, entry: Entry) -> Document:
         raise MalformedOutput(f"not xz: {error}", where=str(path)) from error
     if not unpacker.eof:
         raise MalformedOutput("cut off, or unpacks to too much", where=str(path))
-    document = codec.decode(raw, Document, where=str(path))
+    document = codec.decode(raw, Document, where=str(path), hint="import the data again")
     if (document.schema, document.ecosystem, len(document.advisories)) != (SCHEMA, name, entry.records):
         raise MalformedOutput("is not what the manifest says", where=str(path), hint="import the data again")
     return document

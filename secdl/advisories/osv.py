@@ -63,7 +63,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 def read(raw: bytes, *, where: str) -> Record:
     """`raw` as an OSV record. Raises `MalformedOutput`."""
-    return codec.decode(raw, Record, where=where)
+    return codec.decode(raw, Record, where=where, hint="give an archive of OSV records as it was downloaded")
 
 
 def ecosystems(record: Record) -> frozenset[str]:

@@ -144,7 +144,7 @@ def load(folder: Path) -> Snapshot:
     except OSError as error:
         hint = "`secdl db import` makes it anew"
         raise MalformedOutput(error.strerror or "unreadable", where=str(path), hint=hint) from error
-    manifest = codec.decode(raw, Manifest, where=str(path))
+    manifest = codec.decode(raw, Manifest, where=str(path), hint="import the data again")
     if manifest.schema != SCHEMA:
         raise MalformedOutput(f"schema {manifest.schema}", where=str(path), hint=f"this secdl reads schema {SCHEMA}")
     if strange := sorted(set(manifest.ecosystems) - set(ECOSYSTEMS)):

@@ -10,6 +10,7 @@ import msgspec
 from secdl.gate.evidence import IMPORT_PREFIX, Standing
 from secdl.gate.imports import tool_name, version_of
 from secdl.model import codec, sarif
+from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.finding import AbsentCause, Finding, Status
 from secdl.model.fingerprint import NAME, context, fingerprint, pathless
@@ -94,7 +95,7 @@ def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: 
     taken for the import of that name where there is one, else for the tool of that name. A run that failed knows what
     it lists, which can only make more findings new. Raises `MalformedOutput` where the file is not SARIF.
     """
-    runs = sarif.scan(raw, where=name).runs
+    runs = sarif.scan(raw, where=name, hint="a baseline is a run or a whole SARIF 2.1.0 file").runs
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
     jobs = tuple(Job(name=tool, tool=tool, stage=Stage.SAST, root=root) for tool in names)
     return Baseline(
@@ -173,7 +174,10 @@ def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
             else:
                 gone.append(whole.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            codec.decode(line, Finding, where=f"{where}:{number}")
+            here = f"{where}:{number}"
+            codec.decode(line, Finding, where=here, hint="every line is one finding as secdl writes it")
+            # Only a byte order mark reads here and not above; and a line that is not read must not go unsaid.
+            raise MalformedOutput("a byte order mark within the file", where=here) from None
     return first, gone
 
 

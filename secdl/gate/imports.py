@@ -36,7 +36,7 @@ def imported(name: str, raw: codec.Raw, *, root: str, taken: Iterable[str] = ())
     that it failed, or that has no results, is FAILED evidence, whose findings count all the same. Raises
     `MalformedOutput` naming `name` and the JSON path where the file is not SARIF 2.1.0; then no part of it may be used.
     """
-    document = sarif.scan(raw, where=name)
+    document = sarif.scan(raw, where=name, hint="give a whole SARIF 2.1.0 file")
     suppressed = [
         sum(
             bool(result.suppressions) and sarif.suppressed(result)
@@ -97,7 +97,7 @@ def _evidence(run: sarif.Run, job: str, *, root: str, suppressed: int) -> Eviden
 def _contents(raw: codec.Raw, count: int) -> list[codec.Raw]:
     if count == 1:
         return [raw]
-    return [b'{"version":"2.1.0","runs":[' + bytes(run) + b"]}" for run in msgspec.json.decode(raw, type=_Runs).runs]
+    return [b'{"version":"2.1.0","runs":[' + bytes(run) + b"]}" for run in codec.decode(raw, _Runs, where="runs").runs]
 
 
 def _free(name: str, used: set[str]) -> str:

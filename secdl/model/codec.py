@@ -9,24 +9,30 @@ from typing import Any, TypeVar
 import msgspec
 
 from secdl.model.errors import MalformedOutput
-from secdl.model.text import one_line
+from secdl.model.text import foreign_encoding, one_line
 
 T = TypeVar("T")
 Raw = bytes | bytearray | memoryview | mmap.mmap
 
 FORGET_EVERY = 4096
 """So many values of a mapped file are read before its memory is given back."""
+_BOM = b"\xef\xbb\xbf"
+_OURS = "secdl wrote it whole: was it altered or cut off since?"
 
 
-def decode(raw: Raw, kind: type[T], *, where: str) -> T:
-    """`raw` JSON as a `kind`; unknown fields are ignored, so a newer tool still reads.
+def decode(raw: Raw, kind: type[T], *, where: str, hint: str = "") -> T:
+    """`raw` JSON as a `kind`; unknown fields are ignored, so a newer tool still reads. A byte order mark is skipped.
 
-    Raises `MalformedOutput` naming `where` and the path of the first wrong value.
+    Raises `MalformedOutput` naming `where` and the path of the first wrong value; `hint` says what the reader of that
+    may do, where what the file turns out to be does not say it.
     """
+    text = memoryview(raw)[len(_BOM) :] if raw[: len(_BOM)] == _BOM else raw
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedOutput(one_line(str(error) or "nested too deeply"), where=where, hint=_hint(raw)) from error
+        what, remedy = ("the file is empty", "") if not len(text) else foreign_encoding(bytes(text[:4]))
+        what = what or one_line(str(error) or "nested too deeply")
+        raise MalformedOutput(what, where=where, hint=remedy or hint) from error
 
 
 def convert(value: object, kind: type[T], *, where: str) -> T:
@@ -54,12 +60,12 @@ def encode_line(value: object) -> bytes:
 
 
 def load(path: Path, kind: type[T]) -> T:
-    """The JSON file at `path` as a `kind`; raises `MalformedOutput` where it is absent or wrong."""
+    """The JSON file at `path`, which secdl wrote, as a `kind`. Raises `MalformedOutput` where it is absent or wrong."""
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise MalformedOutput(error.strerror or "unreadable", where=str(path)) from error
-    return decode(raw, kind, where=str(path))
+    return decode(raw, kind, where=str(path), hint=_OURS)
 
 
 def forget(raw: Raw) -> None:
@@ -69,11 +75,14 @@ def forget(raw: Raw) -> None:
 
 
 def lines(raw: Raw) -> Iterator[bytes]:
-    """The lines of `raw`, one after the other; a mapped file is never in memory whole."""
+    """The lines of `raw` but for a byte order mark, one after the other; a mapped file is never in memory whole."""
+    start = len(_BOM) if raw[: len(_BOM)] == _BOM else 0
     if not isinstance(raw, mmap.mmap):
-        yield from io.BytesIO(raw)
+        stream = io.BytesIO(raw)
+        stream.seek(start)
+        yield from stream
         return
-    raw.seek(0)
+    raw.seek(start)
     for number, line in enumerate(iter(raw.readline, b"")):
         if number % FORGET_EVERY == 0:
             forget(raw)
@@ -83,9 +92,3 @@ def lines(raw: Raw) -> Iterator[bytes]:
 def builtins(value: object) -> Any:
     """`value` as plain dictionaries, lists and scalars, for templates and foreign encoders."""
     return msgspec.to_builtins(value)
-
-
-def _hint(raw: Raw) -> str:
-    if not len(raw):
-        return "the file is empty: did the tool run to its end?"
-    return "not the report this adapter reads: check the tool's version and that it was not cut off"

@@ -49,10 +49,10 @@ _MAX_SNIPPET, _MAX_MESSAGE = 2000, 4000
 _RESULT = msgspec.json.Decoder(Result)
 
 
-def scan(raw: codec.Raw, *, where: str) -> Document:
-    """`raw` as a SARIF document, its results not decoded yet. Raises `MalformedOutput`: not SARIF, another version, no
-    run, or a tool without name."""
-    document = codec.decode(raw, Document, where=where)
+def scan(raw: codec.Raw, *, where: str, hint: str = "") -> Document:
+    """`raw` as a SARIF document, its results not decoded yet. Raises `MalformedOutput`: not SARIF (`hint` says what to
+    do), another version, no run, or a tool without name."""
+    document = codec.decode(raw, Document, where=where, hint=hint)
     codec.forget(raw)
     if document.version != "2.1.0":
         raise MalformedOutput(

@@ -26,3 +26,14 @@ def one_line(text: str, *, limit: int = 400) -> str:
         return clean(text, limit=limit)
     parts = (part.strip() for part in _BREAKS.split(text))
     return clean(" ".join(part for part in parts if part), limit=limit).replace("\t", " ")
+
+
+def foreign_encoding(raw: bytes) -> tuple[str, str]:
+    """What a file that begins with `raw` is where it is no UTF-8 text, and what to do; both empty where it may be."""
+    if raw.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "is UTF-32", "save it as UTF-8"
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(raw) > 1 and not min(raw[:2]) and 8 < max(raw[:2]) < 127):
+        return "is UTF-16", "save it as UTF-8"
+    if raw.startswith(b"\x1f\x8b"):
+        return "is gzip", "unpack it first"
+    return ("is a zip archive", "unpack it first") if raw.startswith(b"PK\3\4") else ("", "")

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from secdl.model.errors import ConfigError
-from secdl.model.text import one_line
+from secdl.model.text import foreign_encoding, one_line
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
@@ -47,7 +47,11 @@ def read_toml_text(path: Path) -> str:
     try:
         if path.stat().st_size > _SIZE_LIMIT_BYTES:
             raise ConfigError("larger than 8 MiB", where=str(path), hint="is this the file you meant?")
-        return path.read_bytes().decode("utf-8")
+        raw = path.read_bytes()
+        what, hint = foreign_encoding(raw[:4])
+        if what:
+            raise ConfigError(what, where=str(path), hint=hint)
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"byte {error.start} is not UTF-8", where=str(path), hint="save the file as UTF-8") from error
     except OSError as error:
@@ -58,6 +62,7 @@ def read_toml_text(path: Path) -> str:
 
 def parse_toml(text: str, kind: type[T], *, where: str) -> T:
     """TOML `text` as a `kind`; `where` names the file in errors. Raises `ConfigError`."""
+    text = text.removeprefix("\ufeff")
     # tomllib takes time by the square of a key's parts.
     for number, row in enumerate(text.splitlines(), start=1):
         if row.count(".") > _MOST_DOTS and row.partition("=")[0].count(".") > _MOST_DOTS:

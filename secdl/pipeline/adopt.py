@@ -87,8 +87,8 @@ def debt_of(findings: Iterable[Finding], before: bytes | None) -> tuple[bytes, i
 
 def read_debt(raw: bytes) -> Iterator[Finding]:
     """The findings of a debt file."""
-    for number, line in enumerate(raw.splitlines(), start=1):
-        yield codec.decode(line, Finding, where=f"{DEBT}:{number}")
+    for number, line in enumerate(codec.lines(raw), start=1):
+        yield codec.decode(line, Finding, where=f"{DEBT}:{number}", hint="`secdl init --adopt` writes this file")
 
 
 def _version(root: Path) -> str:

@@ -13,6 +13,8 @@ from secdl.model.text import one_line
 from secdl.model.tool import CANARY, Job, Tool
 from secdl.run.process import Exit
 
+_HINT = "check the tool's version and that its report was not cut off"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
@@ -39,7 +41,8 @@ def examine(tool: Tool, job: Job, end: Exit, folder: Path, expects: Mapping[str,
         work = tool.work(raw, job)
         found, canary = split(tool.parse(raw, job), expects if job.has_canary else None)
     except MalformedOutput as error:
-        return Examined(outcome=Outcome.FAILED, reason=one_line(str(error)))
+        hint = "" if error.hint else f"; {_HINT}"
+        return Examined(outcome=Outcome.FAILED, reason=one_line(f"{error}{hint}"))
     good = Examined(outcome=Outcome.OK, work=work, canary=canary, findings=found)
     if work.unread:
         names = ", ".join(work.unread[:3]) + (f" and {len(work.unread) - 3} more" if len(work.unread) > 3 else "")

@@ -151,6 +151,14 @@ def test_broken_line_in_a_baseline_names_its_number(run):
         run(baseline=base.of_run("then", lines, evidence=(), day=THEN))
 
 
+def test_byte_order_mark_before_a_baseline_is_skipped_and_within_it_said(run):
+    mark, line = b"\xef\xbb\xbf", codec.encode_line(next(identify([finding()])))
+    old = base.of_run("then", mark + line, evidence=(), day=THEN)
+    assert run(finding(), baseline=old).findings[0].status is Status.UNCHANGED
+    with pytest.raises(MalformedOutput, match=r"findings\.jsonl:2"):
+        run(baseline=base.of_run("then", line + mark + line, evidence=(), day=THEN))
+
+
 def test_policy_that_changed_is_named(run):
     old = replace(of_run(), policy_digest="sha256:old")
     digest = parse_policy(POLICY_TEXT, where="x").digest

@@ -109,6 +109,7 @@ def test_bad_file_gives_one_clear_error_that_names_it(fault):
         imported("my.sarif", BAD[fault], root="/r")
     text = str(caught.value)
     assert text.startswith("my.sarif")
+    assert "check the tool" not in text
     assert "\n" not in text
     assert len(text) < 700
 
@@ -127,6 +128,12 @@ def test_a_million_keys_and_huge_lines_are_taken():
     (found,) = sarif.parse(one.content, job_of(one.evidence))
     assert (len(found.message), len(found.context)) == (4000, 71)
     assert len(found.gain) <= 400
+
+
+def test_report_with_a_byte_order_mark_is_taken():
+    for runs in ([run(results=[result()])], [run(results=[result()]), run("other")]):
+        parts = imported("x", b"\xef\xbb\xbf" + raw(*runs), root="/r")
+        assert [len(list(sarif.parse(one.content, job_of(one.evidence)))) for one in parts] == [1, 0][: len(runs)]
 
 
 def test_own_report_reads_back_as_an_import():

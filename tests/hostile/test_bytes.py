@@ -28,8 +28,8 @@ BROKEN: dict[str, Break] = {
     "truncated UTF-8": lambda raw: raw.rpartition(b'"')[0] + b"\xf0\x9f",
     "lone surrogate": lambda raw: raw.replace(b': "', b': "\\ud800'),
     "surrogates in the wrong order": lambda raw: raw.replace(b': "', b': "\\udc00\\ud800'),
+    "two byte order marks": lambda raw: b"\xef\xbb\xbf" * 2 + raw,
     "UTF-16": lambda raw: raw.decode().encode("utf-16"),
-    "byte order mark": lambda raw: b"\xef\xbb\xbf" + raw,
     "cut off": lambda raw: raw[: len(raw) * 2 // 3],
     "twice": lambda raw: raw + raw,
     "a word": lambda raw: b"Segmentation fault\x1b[0m\n",
@@ -43,6 +43,7 @@ LARGE: dict[str, Break] = {
     "a million keys, cut off": lambda raw: MANY + raw.strip()[1:-1],
 }
 FINE: dict[str, Break] = {
+    "byte order mark": lambda raw: b"\xef\xbb\xbf" + raw,
     "a million keys": lambda raw: MANY + raw.strip()[1:],
     "a string of 50 MB": lambda raw: raw.strip()[:-1] + b',"long":"' + b"A" * 50_000_000 + b'"}',
 }

@@ -1,3 +1,4 @@
+import gzip
 import mmap
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -76,6 +77,41 @@ BAD = {
     "too deep": (b'{"x":' + b"[" * 200_000, "recursion|deep"),
     "huge number": (b'{"path": "a", "line": 1e999}', "number|range|int"),
 }
+
+
+@pytest.mark.parametrize("wrapped", [bytes, memoryview, bytearray])
+def test_byte_order_mark_of_utf_8_is_skipped(wrapped):
+    assert codec.decode(wrapped(b'\xef\xbb\xbf{"path": "a"}'), Location, where="x").path == "a"
+    with pytest.raises(MalformedOutput, match="x: the file is empty"):
+        codec.decode(wrapped(b"\xef\xbb\xbf"), Location, where="x")
+    with pytest.raises(MalformedOutput, match="malformed"):
+        codec.decode(wrapped(b'\xef\xbb\xbf\xef\xbb\xbf{"path": "a"}'), Location, where="x")
+
+
+FOREIGN = {
+    "UTF-16": ('{"path": "a"}'.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+    "UTF-16, big end first": (b"\xfe\xff" + '{"path": "a"}'.encode("utf-16-be"), "is UTF-16; save it as UTF-8"),
+    "UTF-16 without a mark": ('{"path": "a"}'.encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
+    "UTF-32": ('{"path": "a"}'.encode("utf-32"), "is UTF-32; save it as UTF-8"),
+    "gzip": (gzip.compress(b"{}"), "is gzip; unpack it first"),
+    "zip": (b"PK\3\4\0\0", "is a zip archive; unpack it first"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(FOREIGN))
+def test_what_is_no_utf_8_text_is_named_with_what_to_do(kind):
+    raw, said = FOREIGN[kind]
+    with pytest.raises(MalformedOutput, match=f"^x: {said}$"):
+        codec.decode(raw, Location, where="x", hint="never said")
+
+
+def test_hint_is_what_the_reader_gives_and_speaks_of_no_tool_otherwise(tmp_path):
+    with pytest.raises(MalformedOutput, match=r"; do this$"):
+        codec.decode(b"{", Location, where="x", hint="do this")
+    (tmp_path / "plan.json").write_bytes(b"{")
+    with pytest.raises(MalformedOutput, match="secdl wrote it whole") as caught:
+        codec.load(tmp_path / "plan.json", Location)
+    assert "tool" not in str(caught.value)
 
 
 @pytest.mark.parametrize("fault", sorted(BAD))

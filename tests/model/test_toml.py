@@ -214,3 +214,23 @@ def test_configuration_that_leads_out_of_its_folder_is_refused(tmp_path):
     (tmp_path / "f.toml").write_text(CONFIG.replace('"src"', '"../x"'))
     with pytest.raises(ConfigError, match="leads out of"):
         load_config(tmp_path / "f.toml")
+
+
+def test_byte_order_mark_is_skipped_in_a_file_and_in_a_text(tmp_path):
+    (tmp_path / "f.toml").write_bytes(CONFIG.encode("utf-8-sig"))
+    assert load_toml(tmp_path / "f.toml", Config) == parse_toml(CONFIG, Config, where="x")
+    assert parse_toml("\ufeff" + CONFIG, Config, where="x") == parse_toml(CONFIG, Config, where="x")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (CONFIG.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        (CONFIG.encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
+        (b"\x1f\x8b\x08", "is gzip; unpack it first"),
+    ],
+)
+def test_what_is_no_utf_8_text_is_named_with_what_to_do(tmp_path, raw, said):
+    (tmp_path / "f.toml").write_bytes(raw)
+    with pytest.raises(ConfigError, match=rf"f\.toml: {said}$"):
+        load_toml(tmp_path / "f.toml", Config)

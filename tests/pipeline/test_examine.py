@@ -59,7 +59,7 @@ def test_a_whole_report_with_its_canary_is_evidence(tmp_path: Path) -> None:
         (tool(hits=1), DONE, "missed its canary: rule"),
         (tool(read=0), DONE, "read nothing"),
         (tool(unread=("b.py",)), DONE, "did not read 1 planned: b.py"),
-        (tool(broken=True), DONE, "t: out: cut off"),
+        (tool(broken=True), DONE, "t: out: cut off; check the tool's version"),
         (tool(), Exit(status=3), "exit status 3"),
         (tool(), Exit(status=-11), "killed by SIGSEGV"),
         (tool(), Exit(status=None, fault="cannot start /x: No such file"), "cannot start /x"),
