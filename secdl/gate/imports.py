@@ -89,7 +89,7 @@ def _evidence(run: sarif.Run, job: str, *, root: str, suppressed: int) -> Eviden
         version=version_of(run),
         origin=Origin.IMPORT,
         subjects=reader.artifacts()[:_MAX_SUBJECTS],
-        work=Work(read={"runs": 1} | sarif.foreign_work(run, suppressed=suppressed)),
+        work=Work(read={"runs": 1} | sarif.foreign_work(run, suppressed=suppressed), unread=sarif.unread(run)),
         root=root,
     )
 

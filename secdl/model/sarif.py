@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.fingerprint import folded, numbered, without_digits
-from secdl.model.sarif_types import ArtifactLocation, Document, ReportingDescriptor, Result, Run
+from secdl.model.sarif_types import ArtifactLocation, Document, ReportingDescriptor, Result, RuleReference, Run
 from secdl.model.sarif_write import SCHEMA, document, run_of
 from secdl.model.text import clean, one_line
 from secdl.model.tool import Job, position
@@ -37,11 +38,16 @@ __all__ = [
     "scan",
     "set_aside",
     "suppressed",
+    "unread",
     "work",
 ]
 
 _CWE = re.compile(r"\bCWE-0*(\d{1,5})\b", re.IGNORECASE)
 _LEVEL = {"error": Level.HIGH, "warning": Level.MEDIUM, "note": Level.LOW, "none": Level.INFO}
+_WORST = (Level.CRITICAL, Level.HIGH, Level.UNKNOWN, Level.MEDIUM, Level.LOW, Level.INFO)
+_WELL = frozenset({"pass", "notApplicable", "informational"})
+_HARMLESS = frozenset({"none", "note", "warning"})
+_MAX_UNREAD = 100
 _LEVEL_WORDS = frozenset(level.value for level in Level)
 _BANDS = ((9.0, Level.CRITICAL), (7.0, Level.HIGH), (4.0, Level.MEDIUM))
 _MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS = 20, 8000, 50, 500, 50
@@ -58,6 +64,9 @@ def scan(raw: codec.Raw, *, where: str, hint: str = "") -> Document:
         raise MalformedOutput(
             f"SARIF version {one_line(document.version, limit=20)!r}", where=where, hint="2.1.0 is read"
         )
+    if document.inline_external_properties or any(run.external_property_file_references for run in document.runs):
+        what = "parts of a run stand outside of it (external properties), where findings would be lost"
+        raise MalformedOutput(what, where=where, hint="have the tool write each run whole")
     if not document.runs:
         raise MalformedOutput("no runs", where=where, hint="an empty report is no evidence")
     for run in document.runs:
@@ -85,6 +94,24 @@ def failure_of(run: Run) -> str:
     return f"{name}: a run without results: the tool did not look" if run.results is None else ""
 
 
+def unread(run: Run) -> tuple[str, ...]:
+    """What `run` says that it could not do, one line each: then its results are not complete.
+
+    Source: SARIF 2.1.0, appendix I, "Detecting incomplete result sets".
+    """
+    notes = (
+        note
+        for invocation in run.invocations
+        for note in (*invocation.tool_execution_notifications, *invocation.tool_configuration_notifications)
+    )
+    texts = (
+        note.message.text or note.message.markdown or note.message.id or note.descriptor.id or "an error without text"
+        for note in notes
+        if note.level not in _HARMLESS
+    )
+    return tuple(one_line(text, limit=200) for text in islice(texts, _MAX_UNREAD))
+
+
 def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
     """The results of `run`, one at a time; `raw` is the document they came from. Raises `MalformedOutput` that names
     the position of a wrong one."""
@@ -99,7 +126,7 @@ def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
 
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
-    """The findings of a SARIF report; results that are suppressed or of a kind other than `fail` are left out.
+    """The findings of a SARIF report; results that are suppressed, or say that all is well, are left out.
 
     Those of a run that failed are given too: `work` says that it is no evidence, and what it found is found."""
     return _parse(raw, job, None)
@@ -121,19 +148,21 @@ def _parse(raw: codec.Raw, job: Job, seen: dict[str, int] | None) -> Iterator[Fi
 
 def work(raw: codec.Raw, job: Job) -> Work:
     """The proof of work in `properties["secdl/work"]` as secdl's engines write it; else artifacts and results, and how
-    many of these are suppressed. Raises `MalformedOutput` for a run that failed or has no results."""
+    many of these are suppressed. What the tool names as an error is unread. Raises `MalformedOutput` for a run that
+    failed or has no results."""
     counts: Counter[str] = Counter()
-    unread: list[str] = []
+    missed: list[str] = []
     for run in _own_runs(read(raw, where=f"{job.tool}: {job.output}"), job):
+        missed.extend(unread(run))
         claimed = run.properties.get("secdl/work")
         if claimed is not None:
             stated = codec.convert(claimed, Work, where=f"{job.tool}: {job.output}: secdl/work")
             counts.update({one_line(unit, limit=40): count for unit, count in stated.read.items()})
-            unread.extend(one_line(name) for name in stated.unread)
+            missed.extend(one_line(name) for name in stated.unread)
         else:
             aside = sum(map(suppressed, results(run, raw, where=f"{job.tool}: {job.output}")))
             counts.update(foreign_work(run, suppressed=aside))
-    return Work(read=dict(counts), unread=tuple(unread))
+    return Work(read=dict(counts), unread=tuple(missed))
 
 
 def _own_runs(report: Document, job: Job) -> tuple[Run, ...]:
@@ -153,10 +182,11 @@ def foreign_work(run: Run, *, suppressed: int) -> dict[str, int]:
 
 
 def set_aside(result: Result) -> bool:
-    """Whether `result` is no finding: not of kind `fail`, gone since a baseline, or suppressed."""
+    """Whether `result` is no finding: it says that all is well, gone since a baseline, or suppressed. What is open, or
+    for somebody to review, is one."""
     if result.kind == "fail" and not result.suppressions:
         return result.baseline_state == "absent"
-    return result.kind != "fail" or result.baseline_state == "absent" or suppressed(result)
+    return result.kind in _WELL or result.baseline_state == "absent" or suppressed(result)
 
 
 def suppressed(result: Result) -> bool:
@@ -170,6 +200,7 @@ class _RuleView:
 
     name: str
     rule: ReportingDescriptor
+    override: str
     cwe: tuple[str, ...]
     gain: str
     fix: str
@@ -186,6 +217,7 @@ class Reader:
         self._by_index = run.tool.driver.rules
         components = (run.tool.driver, *run.tool.extensions)
         self._by_id = {rule.id: rule for component in components for rule in component.rules}
+        self._overrides, self._unclear = _overrides(run)
         self._views: dict[str, _RuleView] = {}
         self._rules: dict[tuple[str, int], _RuleView] = {}
         self._paths: dict[tuple[str, str, int], str] = {}
@@ -202,10 +234,10 @@ class Reader:
             path = locations[0].path if locations else ""
             text = context or folded(snippet) or without_digits(message)
             found = numbered(self._tool, view.name, path, text, seen)
-        if own:
+        if own or result.kind != "fail":
             return self._with_own(result, view, message=message, locations=locations, snippet=snippet, found=found)
         if (known := view.levels.get(result.level)) is None:
-            known = view.levels[result.level] = _level(result, view.rule)
+            known = view.levels[result.level] = _level(result, view)
         return Finding(
             tool=self._tool,
             rule=view.name,
@@ -249,7 +281,7 @@ class Reader:
         found: str,
     ) -> Finding:
         own = result.properties or {}
-        level, word = _level(result, view.rule)
+        level, word = _level(result, view)
         return Finding(
             tool=self._tool,
             rule=view.name,
@@ -280,6 +312,7 @@ class Reader:
             view = self._rules[key] = _RuleView(
                 name=one_line(named, limit=200),
                 rule=rule,
+                override=self._overrides.get(named) or self._overrides.get(rule.id) or self._unclear,
                 cwe=_cwe({}, rule),
                 gain=_line(rule.properties, "secdl/gain"),
                 fix=_line(rule.properties, "secdl/fix"),
@@ -351,27 +384,65 @@ class Reader:
         return uri
 
 
-def _level(result: Result, rule: ReportingDescriptor) -> tuple[Level, str]:
-    word = result.level or rule.default_configuration.level
+def _level(result: Result, view: _RuleView) -> tuple[Level, str]:
+    """The level and the word for it: the worse of the score and of what the result, or an override, states."""
     properties = result.properties or {}
     own = _text(properties, "secdl/level")
     if own in _LEVEL_WORDS:
         return Level(own), _line(properties, "secdl/word")
-    severity = properties.get("security-severity", rule.properties.get("security-severity"))
+    # A result to be reviewed has to say `none`: it weighs what the rule does.
+    stated = ("" if result.kind != "fail" and result.level == "none" else result.level) or view.override
+    word = stated or view.rule.default_configuration.level
+    by_word = _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
+    severity = properties.get("security-severity", view.rule.properties.get("security-severity"))
     if severity is None:
-        return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
+        return by_word
+    shown = one_line(str(severity)[:80], limit=40)
     try:
         score = float(severity)
     except (TypeError, ValueError, OverflowError):
-        return Level.UNKNOWN, one_line(str(severity)[:80], limit=40)
+        return Level.UNKNOWN, shown
     if not 0 <= score <= 10:
-        return Level.UNKNOWN, one_line(str(severity)[:80], limit=40)
-    for least, level in _BANDS:
-        if score >= least:
-            return level, one_line(str(severity)[:80], limit=40)
-    if score > 0:
-        return Level.LOW, one_line(str(severity)[:80], limit=40)
-    return _LEVEL.get(word, Level.UNKNOWN), one_line(word, limit=40)
+        return Level.UNKNOWN, shown
+    if score == 0:
+        return by_word
+    scored = next((level for least, level in _BANDS if score >= least), Level.LOW)
+    return by_word if stated and _WORST.index(by_word[0]) < _WORST.index(scored) else (scored, shown)
+
+
+def _overrides(run: Run) -> tuple[dict[str, str], str]:
+    """The level that the invocations of `run` give to rules, by id, the worst where they differ; and the word for all
+    other rules, empty but where an override does not say for which rule it is."""
+    found: dict[str, set[str]] = {}
+    unclear = ""
+    counted: Counter[str] = Counter()
+    for invocation in run.invocations:
+        levels = {
+            _named_rule(run, each.descriptor): each.configuration.level
+            for each in invocation.rule_configuration_overrides
+            if each.configuration.level
+        }
+        unclear = "an override of no known rule" if levels.pop("", "") else unclear
+        counted.update(levels.keys())
+        for rule, level in levels.items():
+            found.setdefault(rule, set()).add(level)
+    components = (run.tool.driver, *run.tool.extensions) if found else ()
+    for known in (known for component in components for known in component.rules):
+        if 0 < counted[known.id] < len(run.invocations):
+            found[known.id].add(known.default_configuration.level)
+    rank = {word: _WORST.index(level) for word, level in _LEVEL.items()}
+    unknown = _WORST.index(Level.UNKNOWN)
+    return {
+        rule: min(sorted(words), key=lambda word: rank.get(word, unknown)) for rule, words in found.items()
+    }, unclear
+
+
+def _named_rule(run: Run, descriptor: RuleReference) -> str:
+    if descriptor.id:
+        return descriptor.id
+    at = descriptor.tool_component.index if descriptor.tool_component is not None else -1
+    component = run.tool.extensions[at] if 0 <= at < len(run.tool.extensions) else run.tool.driver
+    return component.rules[descriptor.index].id if 0 <= descriptor.index < len(component.rules) else ""
 
 
 def _context(result: Result) -> str:

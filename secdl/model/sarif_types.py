@@ -47,9 +47,14 @@ class SarifLocation(_Struct, frozen=True):
     logical_locations: tuple[LogicalLocation, ...] = ()
 
 
+class ComponentReference(_Struct, frozen=True):
+    index: int = -1
+
+
 class RuleReference(_Struct, frozen=True):
     id: str = ""
     index: int = -1
+    tool_component: ComponentReference | None = None
 
 
 class Suppression(_Struct, frozen=True):
@@ -101,11 +106,23 @@ class ToolComponent(_Struct, frozen=True):
 class Notification(_Struct, frozen=True):
     level: str = "warning"
     message: Message = Message()
+    descriptor: RuleReference = RuleReference()
+
+
+class Overriding(_Struct, frozen=True):
+    level: str = ""
+
+
+class ConfigurationOverride(_Struct, frozen=True):
+    descriptor: RuleReference = RuleReference()
+    configuration: Overriding = Overriding()
 
 
 class Invocation(_Struct, frozen=True):
     execution_successful: bool = True
     tool_execution_notifications: tuple[Notification, ...] = ()
+    tool_configuration_notifications: tuple[Notification, ...] = ()
+    rule_configuration_overrides: tuple[ConfigurationOverride, ...] = ()
 
 
 class Artifact(_Struct, frozen=True):
@@ -126,8 +143,10 @@ class Run(Head, frozen=True):
     """A run with its results still as text: each is decoded when it is asked for, so that none is held."""
 
     results: list[msgspec.Raw] | None = None
+    external_property_file_references: dict[str, msgspec.Raw] | None = None
 
 
 class Document(_Struct, frozen=True):
     version: str
     runs: tuple[Run, ...]
+    inline_external_properties: list[msgspec.Raw] | None = None

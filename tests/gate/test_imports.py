@@ -1,11 +1,15 @@
 import json
+from datetime import date
 
 import pytest
 
+from secdl.gate.evidence import evidence_fault
 from secdl.gate.imports import OUTPUT, imported, job_of, tool_name
 from secdl.model import sarif
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Origin, Outcome
+from secdl.model.policy import ProfilePolicy
+from secdl.model.verdict import ReasonKind
 from tests.gate.runs import finding
 
 
@@ -78,6 +82,16 @@ def test_suppressed_results_are_counted_and_are_no_findings():
     (one,) = imported("x", raw(run(results=[suppressed, rejected])), root="/r")
     assert one.evidence.work.read["suppressed"] == 1
     assert len(list(sarif.parse(one.content, job_of(one.evidence)))) == 1
+
+
+def test_what_the_tool_could_not_read_is_no_evidence():
+    note = {"level": "error", "message": {"text": "could not parse b.c: skipped"}}
+    skipped = run(invocations=[{"executionSuccessful": True, "toolExecutionNotifications": [note]}])
+    (one,) = imported("x", raw(skipped), root="/r")
+    assert one.evidence.work.unread == ("could not parse b.c: skipped",)
+    fault = evidence_fault(one.evidence, profile=ProfilePolicy(), today=date(2026, 1, 1))
+    assert fault is not None
+    assert fault.kind is ReasonKind.NOT_MEASURED
 
 
 def test_artifacts_are_what_it_shows_it_read():

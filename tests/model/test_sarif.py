@@ -105,11 +105,105 @@ def test_claimed_work_that_is_none_is_malformed(claim):
     + [(bad, "unknown") for bad in ("-1", "11", "high", "nan", "inf", [], {})],
 )
 def test_severity_scores_become_levels_and_nonsense_is_unknown(severity, level):
-    (own,) = read(document(result(level="warning", properties={"security-severity": severity})))
-    (by_rule,) = read(
-        document(result(level="warning"), rules=[{"id": "R", "properties": {"security-severity": severity}}])
-    )
+    (own,) = read(document(result(properties={"security-severity": severity})))
+    (by_rule,) = read(document(result(), rules=[{"id": "R", "properties": {"security-severity": severity}}]))
     assert (own.level, by_rule.level) == (level, level)
+
+
+@pytest.mark.parametrize(
+    ("score", "stated", "level", "word"),
+    [
+        ("3.9", "error", "high", "error"),
+        ("3.9", "warning", "medium", "warning"),
+        ("3.9", "note", "low", "3.9"),
+        ("3.9", "odd", "unknown", "odd"),
+        ("9.8", "note", "critical", "9.8"),
+        ("high", "error", "unknown", "high"),
+    ],
+)
+def test_the_worse_of_a_score_and_of_what_the_result_states_is_judged(score, stated, level, word):
+    severity = {"security-severity": score}
+    (by_rule,) = read(document(result(level=stated), rules=[{"id": "R", "properties": severity}]))
+    (own,) = read(document(result(level=stated, properties=severity)))
+    assert [(one.level, one.word) for one in (by_rule, own)] == [(level, word)] * 2
+
+
+def overriding(*levels, **descriptor):
+    """Invocations of which each gives the rule one of `levels`; none where it is empty."""
+    return [
+        {
+            "executionSuccessful": True,
+            "ruleConfigurationOverrides": [
+                {"descriptor": descriptor or {"id": "R"}, "configuration": {"enabled": True, "level": level}}
+            ]
+            if level
+            else [],
+        }
+        for level in levels
+    ]
+
+
+@pytest.mark.parametrize(
+    ("invocations", "level"),
+    [
+        (overriding("error"), "high"),
+        (overriding("none"), "info"),
+        (overriding("note", "error"), "high"),
+        # One of the invocations left the rule as it is.
+        (overriding("none", ""), "low"),
+        (overriding("odd"), "unknown"),
+        (overriding("error", index=1), "high"),
+        (overriding("error", index=0, toolComponent={"index": 0}), "high"),
+        (overriding("error", index=0), "low"),
+        (overriding("error", id="other"), "low"),
+        (overriding("error", guid="9fc05d4c-2ae3-4c8f-9d1b-0d4c8e6c5c2d"), "unknown"),
+    ],
+)
+def test_an_override_gives_a_rule_its_level_for_results_that_state_none(invocations, level):
+    rules = [{"id": "Z"}, {"id": "R", "defaultConfiguration": {"level": "note"}}]
+    report = document(result(), result(level="note"), rules=rules, invocations=invocations)
+    report["runs"][0]["tool"]["extensions"] = [{"name": "x", "rules": [rules[1]]}]
+    assert [found.level for found in read(report)] == [level, "low"]
+
+
+def test_an_override_weighs_beside_a_score():
+    rules = [{"id": "R", "properties": {"security-severity": "3.9"}}]
+    assert read(document(result(), rules=rules, invocations=overriding("error")))[0].level == "high"
+
+
+@pytest.mark.parametrize("kind", ["review", "open"])
+def test_what_is_open_or_to_be_reviewed_weighs_what_its_rule_does(kind):
+    rules = [{"id": "R", "defaultConfiguration": {"level": "error"}}]
+    results = (result(kind=kind, level="none"), result(kind=kind))
+    assert [found.level for found in read(document(*results, rules=rules))] == ["high", "high"]
+
+
+@pytest.mark.parametrize("member", ["toolExecutionNotifications", "toolConfigurationNotifications"])
+@pytest.mark.parametrize(
+    ("note", "unread"),
+    [
+        ({"level": "error", "message": {"text": "could not parse b.c: skipped"}}, ("could not parse b.c: skipped",)),
+        ({"level": "error", "descriptor": {"id": "E1"}}, ("E1",)),
+        ({"level": "error"}, ("an error without text",)),
+        ({"level": "warning", "message": {"text": "slow"}}, ()),
+        ({"level": "note", "message": {"text": "read a.c"}}, ()),
+        ({"level": "none", "message": {"text": "read a.c"}}, ()),
+        ({"message": {"text": "no level is a warning"}}, ()),
+    ],
+)
+def test_what_a_tool_names_as_an_error_of_its_own_is_unread(member, note, unread):
+    report = document(result(), invocations=[{"executionSuccessful": True, member: [note]}])
+    assert sarif.work(json.dumps(report).encode(), job()).unread == unread
+
+
+def test_a_report_of_which_parts_stand_elsewhere_is_refused():
+    elsewhere = {"location": {"uri": "results.sarif-external-properties"}}
+    outside = document(externalPropertyFileReferences={"results": [elsewhere]})
+    inline = document() | {"inlineExternalProperties": [{"results": [result()]}]}
+    for report in (outside, inline):
+        with pytest.raises(MalformedOutput, match="external properties"):
+            read(report)
+    assert read(document(result(), externalPropertyFileReferences={}) | {"inlineExternalProperties": []})
 
 
 @pytest.mark.parametrize(
@@ -136,7 +230,11 @@ def test_level_that_nobody_states_is_warning_as_the_standard_says():
     ("more", "kept"),
     [
         ({"kind": "pass"}, False),
-        ({"kind": "review"}, False),
+        ({"kind": "notApplicable"}, False),
+        ({"kind": "informational"}, False),
+        ({"kind": "review"}, True),
+        ({"kind": "open"}, True),
+        ({"kind": "odd"}, True),
         ({"baselineState": "absent"}, False),
         ({"baselineState": "unchanged"}, True),
         ({"suppressions": [{"kind": "inSource"}]}, False),
