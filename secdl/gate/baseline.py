@@ -77,30 +77,33 @@ def of_run(
     evidence: Iterable[Evidence],
     day: date,
     policy_digest: str = "",
+    where: str = "",
 ) -> Baseline:
-    """The baseline that another run's findings.jsonl (`lines`) and evidence make."""
+    """The baseline that another run's findings.jsonl (`lines`) and evidence make; errors name it `where`."""
     return Baseline(
         name=name,
-        split=lambda current: _split_lines(lines, current, where=f"{name}: findings.jsonl"),
+        split=lambda current: _split_lines(lines, current, where=f"{where or name}: findings.jsonl"),
         day=day,
         tools={one.tool: state_of(one) for one in evidence},
         policy_digest=policy_digest,
     )
 
 
-def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: str = "") -> Baseline:
+def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: str = "", where: str = "") -> Baseline:
     """The baseline that a SARIF file (`raw`) makes, secdl's own report or a foreign one.
 
     `root` is the checkout that absolute paths in it lie below. `tools` are those of the run that is judged: a driver is
     taken for the import of that name where there is one, else for the tool of that name. A run that failed knows what
-    it lists, which can only make more findings new. Raises `MalformedOutput` where the file is not SARIF.
+    it lists, which can only make more findings new. Raises `MalformedOutput` where the file is not SARIF; errors name
+    it `where`.
     """
-    runs = sarif.scan(raw, where=name, hint="a baseline is a run or a whole SARIF 2.1.0 file").runs
+    where = where or name
+    runs = sarif.scan(raw, where=where, hint="a baseline is a run or a whole SARIF 2.1.0 file").runs
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
     jobs = tuple(Job(name=tool, tool=tool, stage=Stage.SAST, root=root) for tool in names)
     return Baseline(
         name=name,
-        split=lambda current: _split_runs(runs, raw, current, jobs=jobs, where=name),
+        split=lambda current: _split_runs(runs, raw, current, jobs=jobs, where=where),
         tools={tool: ToolState(version=version_of(run)) for run, tool in zip(runs, names, strict=True)},
     )
 

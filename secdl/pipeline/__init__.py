@@ -132,7 +132,7 @@ def judge_run(
             run.write(POLICY, read(here / policy))
         if waivers:
             copy_waivers(run, here, waivers)
-        judgement = judge_folder(run, profile=profile)
+        judgement = judge_folder(run, profile=profile, baseline_called=baseline)
     except SecdlError:
         _put_back(run, before)
         raise

@@ -58,8 +58,11 @@ def find(name: str, *, here: Path, runs: Path, today: date, judged: RunFolder | 
     if is_file and path.suffix == ".jsonl":
         return Found(about=About(name=path.name, day=today), kind=_FINDINGS, content=read_file(path))
     if is_file:
-        content = path.read_bytes()
-        gate.of_sarif(path.name, content)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(error.strerror or "unreadable", where=name, hint="name a run or a SARIF file") from error
+        gate.of_sarif(path.name, content, where=name)
         return Found(about=About(name=path.name), kind=_SARIF, content=content)
     run = RunFolder.find(runs, name)
     plan = run.plan()
@@ -99,15 +102,23 @@ def copy(run: RunFolder, found: Found) -> None:
     run.write(_ABOUT, codec.encode(found.about))
 
 
-def read(run: RunFolder, *, tools: frozenset[str], root: str) -> gate.Baseline | None:
-    """The baseline in the run's inputs, None where there is none; `tools` and `root` are those of the run."""
+def read(run: RunFolder, *, tools: frozenset[str], root: str, called: str = "") -> gate.Baseline | None:
+    """The baseline in the run's inputs, None where there is none; `tools` and `root` are those of the run. Errors name
+    the baseline as it was `called`."""
     raw = run.read(_ABOUT)
     if raw is None:
         return None
     about = codec.decode(raw, About, where=_ABOUT)
     if (sarif := run.map(_SARIF)) is not None:
-        return gate.of_sarif(about.name, sarif, tools=tools, root=root)
+        return gate.of_sarif(about.name, sarif, tools=tools, root=root, where=called)
     lines = run.map(_FINDINGS)
     if lines is None or about.day is None:
         raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))
-    return gate.of_run(about.name, lines, evidence=about.evidence, day=about.day, policy_digest=about.policy_digest)
+    return gate.of_run(
+        about.name,
+        lines,
+        evidence=about.evidence,
+        day=about.day,
+        policy_digest=about.policy_digest,
+        where=called,
+    )

@@ -22,14 +22,15 @@ _SIZE_CAP_BYTES = 4 << 30
 def import_files(files: Sequence[Path], run: RunFolder | None, *, root: Path, now: datetime, token: str) -> RunFolder:
     """Takes every file into `run`, or into a fresh run of imports alone; gives the run.
 
-    Every file is read whole before anything is written: one that is not SARIF 2.1.0 raises `MalformedOutput`.
+    Every file is read whole before anything is written: one that is not SARIF 2.1.0 raises `MalformedOutput`, which
+    names it as it is given here.
     """
     taken = (
         {path.name for path in (run.path / "evidence").iterdir()} if run and (run.path / "evidence").exists() else set()
     )
     found: list[Imported] = []
     for file in files:
-        for one in imported(file.name, _content(file), root=str(root), taken=taken):
+        for one in imported(str(file), _content(file), root=str(root), taken=taken):
             taken.add(one.evidence.job)
             found.append(one)
     run = run or _fresh(root, now=now, token=token)

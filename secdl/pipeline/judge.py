@@ -37,8 +37,9 @@ _LINES_AT_ONCE = 1024
 SBOM_TOOLS = ("syft", "image-sbom")
 
 
-def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
-    """Judges what lies in `run` and nothing else; an empty `profile` is the plan's."""
+def judge_folder(run: RunFolder, *, profile: str, baseline_called: str = "") -> Judgement:
+    """Judges what lies in `run` and nothing else; an empty `profile` is the plan's. Errors in the run's baseline name
+    it `baseline_called`."""
     plan = run.plan()
     evidence = tuple(_evidence(run, plan))
     altered = {
@@ -46,7 +47,8 @@ def judge_folder(run: RunFolder, *, profile: str) -> Judgement:
     }
     tools = _tools(run, plan)
     # Before the findings: the first look at a large baseline takes memory that they need later.
-    baseline = baselines.read(run, tools=frozenset(one.tool for one in evidence), root=plan.root)
+    known = frozenset(one.tool for one in evidence)
+    baseline = baselines.read(run, tools=known, root=plan.root, called=baseline_called)
     findings: list[Finding] = []
     # Equals are told apart over all jobs, as a baseline of several runs does it.
     seen: dict[str, int] = {}

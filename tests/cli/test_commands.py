@@ -220,6 +220,21 @@ def test_files_named_on_the_command_line_count_from_the_current_directory(
         assert main([judge, *config, "--baseline", name]) == 2, "what lies beside secdl.toml is not meant"
 
 
+@pytest.mark.parametrize("text", ["{", sarif("one").replace('"one"', "1", 1)], ids=["no JSON", "a wrong result"])
+def test_a_bad_report_is_named_by_the_path_that_was_given(
+    tree: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    for folder in ("old", "new"):
+        (tree / folder).mkdir()
+        (tree / folder / "x.sarif").write_text(text)
+    assert main(["import", "new/x.sarif"]) == 2
+    assert capsys.readouterr().err.startswith("secdl: new/x.sarif: ")
+    assert main(["import", "echo.sarif"]) == 0
+    run = capsys.readouterr().out.strip()
+    assert main(["gate", run, "--baseline", "old/x.sarif"]) == 2
+    assert capsys.readouterr().err.startswith("secdl: old/x.sarif: ")
+
+
 def test_one_bad_file_makes_no_run(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "good.sarif").write_text(sarif("one"))
     (tree / "bad.sarif").write_text(sarif("one")[:-5])
