@@ -1,10 +1,9 @@
 """`secdl waiver`: accept a finding for a time, in writing, by two people."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import msgspec
 
 from secdl.cli.options import config_option, json_option
 from secdl.gate import waivers as gate
@@ -14,6 +13,7 @@ from secdl.model.errors import ConfigError
 from secdl.model.policy import Waiver, load_policy, parse_waivers
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
+from secdl.model.toml import read_value
 from secdl.run.store import hide, locked, write_atomic
 
 
@@ -27,8 +27,8 @@ def command() -> None:
 @json_option
 def list_(config: Path, as_json: bool) -> int:
     """List every waiver. Exit status: 0."""
-    _, text = _file(config)
-    _print(parse_waivers(text, where="waivers.toml").waiver, as_json)
+    path, text = _file(config)
+    _print(parse_waivers(text, where=str(path)).waiver, as_json)
     return 0
 
 
@@ -38,8 +38,8 @@ def list_(config: Path, as_json: bool) -> int:
 @json_option
 def due(config: Path, days: int, as_json: bool) -> int:
     """List waivers that have expired or will within DAYS. Exit status: 0 none, 1 some."""
-    _, text = _file(config)
-    found = gate.due(parse_waivers(text, where="waivers.toml"), as_of=datetime.now(UTC).date(), days=days)
+    path, text = _file(config)
+    found = gate.due(parse_waivers(text, where=str(path)), as_of=datetime.now(UTC).date(), days=days)
     _print(found, as_json)
     return 1 if found else 0
 
@@ -76,16 +76,11 @@ def _add(config: Path, expires: str, fields: dict[str, str]) -> str:
     path, text = _file(config)
     today = datetime.now(UTC).date()
     waivers = parse_waivers(text, where=str(path))
-    try:
-        waiver = Waiver(
-            id=gate.next_id(waivers, today=today), created=today, expires=date.fromisoformat(expires), **fields
-        )
-        msgspec.convert(codec.builtins(waiver), Waiver, strict=False)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise ConfigError(one_line(str(error)), where="waiver add") from error
+    given = {"id": gate.next_id(waivers, today=today), "created": today, "expires": expires, **fields}
+    waiver = read_value(given, Waiver, ("waiver",), where="")
     limits = load_policy(_policy(config)).waivers
     if fault := gate.fault(waiver, limits=limits, today=today):
-        raise ConfigError(fault, where="waiver add", hint=f"the limits stand in {_policy(config)}")
+        raise ConfigError(f"this waiver {fault}", hint=f"the limits stand in {_policy(config)}")
     write_atomic(path, gate.add(text, waiver).encode())
     return waiver.id
 

@@ -13,12 +13,30 @@ import msgspec
 from secdl.model.errors import ConfigError, PolicyError
 from secdl.model.evidence import Origin
 from secdl.model.finding import Level
+from secdl.model.text import one_line
 from secdl.model.toml import nearest, parse_toml, read_toml_text
 from secdl.model.tool import Stage
 
 T = TypeVar("T")
 Days = Annotated[int, msgspec.Meta(ge=0, le=36500)]
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Line = Annotated[
+    str, msgspec.Meta(max_length=500, pattern=r"\S", description="1 to 500 characters, not all of them blank")
+]
+_Fingerprint = Annotated[
+    str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$", description="64 hexadecimal digits, as findings.jsonl has them")
+]
+_Advisory = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=100,
+        pattern=r"^([A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9.:_]+)+)?$",
+        description="an advisory id such as CVE-2024-1086, GHSA-jfh8-c2jp-5v3q or DSA-5000-1",
+    ),
+]
+_Purl = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(pkg:\S+)?$", description="a package URL such as pkg:pypi/example@1.2 or pkg:pypi/example"),
+]
 WaiverId = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="letters, digits, . _ -")
 ]
@@ -148,11 +166,11 @@ class Waiver(_Table, frozen=True, kw_only=True):
     """
 
     id: WaiverId
-    fingerprint: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    fingerprint: _Fingerprint = ""
     rule: str = ""
     path: str = ""
-    cve: str = ""
-    purl: str = ""
+    cve: _Advisory = ""
+    purl: _Purl = ""
     reason: Line
     owner: Line
     approver: str = ""
@@ -164,9 +182,43 @@ class Waiver(_Table, frozen=True, kw_only=True):
         if sum(chosen) != 1 or bool(self.rule) != bool(self.path) or bool(self.cve) != bool(self.purl):
             raise ValueError("give exactly one of: `fingerprint`; `rule` and `path`; `cve` and `purl`")
         if self.rule and not all(self.rule.rpartition(":")[::2]):
-            raise ValueError(f"rule {self.rule!r} is not `tool:rule`")
+            raise ValueError(f"rule {self.rule!r} is not `tool:rule`, such as bandit:B602")
+        if self.path and (why := _never_met(self.path)):
+            raise ValueError(f"path {self.path!r} {why}, so it covers nothing: write it as findings.jsonl has it")
+        if self.purl and (why := _no_purl(self.purl)):
+            raise ValueError(f"purl {self.purl!r}: {why}; a right one is pkg:pypi/example@1.2")
         if self.expires < self.created:
             raise ValueError("`expires` lies before `created`")
+
+
+def _never_met(path: str) -> str:
+    """Why no finding can have a path that matches `path`; empty where one can."""
+    if not path.strip():
+        return "is blank"
+    if path.startswith("/"):
+        return "begins with `/`"
+    if path.endswith("/"):
+        return "ends with `/`"
+    # `./` stands only before a source file that is called like a place of another kind, such as `image:`.
+    if path.startswith("./") and ":" not in path.split("/")[1]:
+        return "begins with `./`"
+    if ".." in path.split("/"):
+        return "goes up by `..`"
+    if path.count("[") != path.count("]"):
+        return "opens a `[` and never closes it; only `*`, `?` and `**` match more than themselves"
+    return ""
+
+
+def _no_purl(text: str) -> str:
+    """Why `text` is no package URL; empty where it is one."""
+    # Few waivers name a package, and each command would pay for the import.
+    from packageurl import PackageURL
+
+    try:
+        PackageURL.from_string(text)
+    except ValueError as error:
+        return one_line(str(error), limit=120)
+    return ""
 
 
 class Waivers(_Table, frozen=True):

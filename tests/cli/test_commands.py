@@ -166,6 +166,33 @@ def test_waivers_that_are_added_at_once_are_all_written_under_ids_of_their_own(t
     assert (tree / ".secdl/.gitignore").read_text() == "*\n"
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"--expires": "tomorrow"}, "waiver.expires: got 'tomorrow'; expected a date such as 2026-12-31"),
+        ({"--cve": "nope"}, "waiver.cve: got 'nope'; expected an advisory id such as CVE-2024-1086"),
+        ({"--purl": "nope"}, "waiver.purl: got 'nope'; expected a package URL such as pkg:pypi/example@1.2"),
+        ({"--purl": "pkg:pypi"}, "waiver: purl 'pkg:pypi': purl is missing"),
+        ({"--reason": "  "}, "waiver.reason: got '  '; expected 1 to 500 characters, not all of them blank"),
+        ({"--fingerprint": "12"}, "waiver.fingerprint: got '12'; expected 64 hexadecimal digits"),
+        ({"--rule": "one"}, "waiver: give exactly one of: `fingerprint`; `rule` and `path`; `cve` and `purl`"),
+        ({"--cve": "", "--purl": "", "--rule": "one", "--path": "a"}, "waiver: rule 'one' is not `tool:rule`, such as"),
+        ({"--cve": "", "--purl": "", "--rule": "a:b", "--path": "["}, "waiver: path '[' opens a `[` and never closes"),
+    ],
+)
+def test_a_waiver_that_could_never_match_is_refused_in_plain_words(
+    changed: dict[str, str], said: str, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"--cve": "CVE-2024-1", "--purl": "pkg:pypi/a", "--reason": "r", "--owner": "o", "--approver": "a"}
+    given |= {"--expires": time.strftime("%Y-%m-%d", time.gmtime(time.time() + 5 * 86400))}
+    assert main(["waiver", "add", *(word for pair in given.items() for word in pair)]) == 0
+    before = (tree / "waivers.toml").read_bytes()
+    capsys.readouterr()
+    assert main(["waiver", "add", *(word for pair in (given | changed).items() for word in pair)]) == 2
+    assert capsys.readouterr().err.startswith(f"secdl: {said}")
+    assert (tree / "waivers.toml").read_bytes() == before
+
+
 def test_an_import_is_judged_and_never_stands_in_for_a_required_tool(
     tree: Path, verdict: Verdict, capsys: pytest.CaptureFixture[str]
 ) -> None:

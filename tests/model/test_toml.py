@@ -170,8 +170,9 @@ approver = "p"
 created = 2026-01-01
 expires = 2026-02-01
 """
+SELECTOR = 'rule = "bandit:B1"\npath = "a/b.py"'
 WAIVER_FAULTS = {
-    "two selectors": (("reason", 'cve = "C"\npurl = "p"\nreason'), "exactly one of"),
+    "two selectors": (("reason", 'cve = "CVE-2024-1"\npurl = "pkg:a/b"\nreason'), "exactly one of"),
     "rule alone": (('path = "a/b.py"\n', ""), "exactly one of"),
     "no rule": (('"bandit:B1"', '"bandit"'), "is not `tool:rule`"),
     "fingerprint": (('rule = "bandit:B1"\npath = "a/b.py"', 'fingerprint = "12"'), "waiver[1].fingerprint"),
@@ -179,7 +180,20 @@ WAIVER_FAULTS = {
     "date": (("2026-02-01", '"soon"'), "waiver[1].expires: got 'soon'; expected a date such as 2026-12-31"),
     "key": (("owner", "ower"), 'did you mean "owner"'),
     "id": (('"W-1"', '"W 1"'), "waiver[1].id"),
-    "empty reason": (('"r"', '""'), "waiver[1].reason"),
+    "empty reason": (('"r"', '""'), "w:6: waiver[1].reason: got ''; expected 1 to 500 characters"),
+    "blank reason": (('"r"', '" \\t"'), "w:6: waiver[1].reason: got"),
+    "blank owner": (('"o"', '" "'), "w:7: waiver[1].owner: got ' '"),
+    "advisory": (
+        (SELECTOR, 'cve = "nope"\npurl = "pkg:a/b"'),
+        "w:4: waiver[1].cve: got 'nope'; expected an advisory id",
+    ),
+    "no purl": ((SELECTOR, 'cve = "CVE-2024-1"\npurl = "nope"'), "w:5: waiver[1].purl: got 'nope'; expected a package"),
+    "half a purl": ((SELECTOR, 'cve = "CVE-2024-1"\npurl = "pkg:pypi"'), "waiver[1]: purl 'pkg:pypi': "),
+    "bracket": (("a/b.py", "a/["), "path 'a/[' opens a `[`"),
+    "absolute": (("a/b.py", "/a/b.py"), "begins with `/`"),
+    "folder": (("a/b.py", "a/b/"), "ends with `/`"),
+    "dot": (("a/b.py", "./a/b.py"), "begins with `./`"),
+    "up": (("a/b.py", "a/../b.py"), "goes up by `..`"),
 }
 
 
@@ -191,6 +205,36 @@ def test_wrong_waiver_names_its_place(name):
         parse_waivers(WAIVER.replace(old, new, 1), where="w")
     assert what in str(caught.value)
     assert str(caught.value).startswith("w:")
+
+
+@pytest.mark.parametrize(
+    "advisory",
+    [
+        "CVE-2024-1",
+        "cve-2024-1",
+        "GHSA-jfhc-cjpm-vqrx",
+        "PYSEC-2024-1",
+        "DSA-5000-1",
+        "GO-2024-2687",
+        "RHSA-2023:1234",
+        "ALAS2-2021-1",
+        "TEMP-0000000-ABCDEF",
+        "OSV-2021-1",
+        "RUSTSEC-2021-0001",
+        "USN-5000-1",
+        "openSUSE-SU-2021:1-1",
+    ],
+)
+def test_advisory_ids_of_every_maker_can_be_waived(advisory):
+    text = WAIVER.replace(SELECTOR, f'cve = "{advisory}"\npurl = "pkg:deb/debian/curl@1:7.88-1%2Bdeb12u5?arch=amd64"')
+    assert parse_waivers(text, where="w").waiver[0].cve == advisory
+
+
+@pytest.mark.parametrize(
+    "path", ["[id].py", "image:host/usr/bin/*", "./image:x/a.c", "device:e1000", "a/b/**", "package:"]
+)
+def test_paths_that_findings_have_can_be_waived(path):
+    assert parse_waivers(WAIVER.replace("a/b.py", path), where="w").waiver[0].path == path
 
 
 def test_id_used_twice_is_refused():
