@@ -1,5 +1,6 @@
 """The entry point: picks the command, and turns every error into one line and an exit status."""
 
+import errno
 import importlib
 import os
 import platform
@@ -31,6 +32,20 @@ COMMANDS = {
     "schema": "schema",
 }
 BUG = 4
+
+_MACHINE = {
+    errno.EACCES: "mend its permissions, or work on a copy",
+    errno.EPERM: "mend its permissions, or work on a copy",
+    errno.EROFS: "work on a copy that can be written",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room within the quota",
+    errno.EIO: "look after the disk",
+    errno.ENXIO: "is it the file you meant?",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "is it the path you meant?",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""What to do about a fault of the machine or of the path that a user named, which is no bug of secdl."""
 
 
 class Lazy(click.Group):
@@ -84,10 +99,19 @@ def main(arguments: list[str]) -> int:
         # The reader of our output went away; the devnull keeps Python's own flush at exit quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            return _bug(error)
+        complain(f"{error.filename or 'a file'}: {error.strerror}; {_MACHINE[error.errno]}")
+        return 2
     except Exception as error:
-        complain(f"bug in secdl: {type(error).__name__}: {error}; please report it with {_keep(error)}")
-        return BUG
+        return _bug(error)
     return status if isinstance(status, int) else 0
+
+
+def _bug(error: Exception) -> int:
+    complain(f"bug in secdl: {type(error).__name__}: {error}; please report it with {_keep(error)}")
+    return BUG
 
 
 def complain(text: str) -> None:

@@ -221,7 +221,10 @@ class Scan:
         evidence = self._examined(evidence, tool, job, end, expects)
         # What changed under the tool's hands is evidence of this run, and of no state that could come back.
         if tool.reusable and digest_inputs() == key:
-            kept.keep(key, evidence, self.run)
+            try:
+                kept.keep(key, evidence, self.run)
+            except OSError as error:
+                self.progress.note(f"{job.name}: its evidence could not be kept for a later run: {error.strerror}")
         return evidence
 
     def _plant(self, job: Job, tool: Tool) -> dict[str, int]:
