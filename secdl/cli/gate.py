@@ -12,7 +12,7 @@ from secdl.run.store import RunFolder
 
 
 @click.command("gate")
-@click.argument("run", default="latest")
+@click.argument("run", default="")
 @config_option
 @click.option("--profile", default="", help="Judge by this profile instead of the run's.")
 @baseline_option
@@ -20,15 +20,19 @@ from secdl.run.store import RunFolder
 @click.option("--waivers", metavar="FILE", default="", help="Waivers instead of those in the run.")
 @json_option
 def command(run: str, config: Path, profile: str, baseline: str, policy: str, waivers: str, as_json: bool) -> int:
-    """Judge RUN (a folder, a run id, or latest): findings.jsonl, verdict.json and SHA256SUMS are written anew.
+    """Judge RUN (a folder, a run id, or latest; without it the run that began last).
+
+    Writes findings.jsonl, verdict.json and SHA256SUMS anew.
 
     Reads nothing outside the run but what an option names, and copies that in, where it stays for the next time; the
     same run gives the same bytes. Exit status: 0 PASS or PARTIAL, 1 FAIL, 2 usage or a run that cannot be read, 3
     INCOMPLETE.
     """
     runs = runs_of(config)
-    folder = RunFolder.find(runs, run)
+    folder = RunFolder.find(runs, run) if run else RunFolder.newest(runs)
     verdict = judge_run(folder, profile=profile, baseline=baseline, policy=policy, waivers=waivers, runs=runs)
+    if folder.path.parent == runs.resolve():
+        folder.finish()
     print_verdict(verdict, report=None)
     click.echo(codec.encode(verdict).decode(), nl=False) if as_json else click.echo(str(folder.path))
     return verdict.verdict.exit_status

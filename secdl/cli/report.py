@@ -8,7 +8,7 @@ import click
 from secdl.cli.options import config_option, runs_of
 from secdl.pipeline import read_record
 from secdl.report import FORMATS
-from secdl.run.store import RunFolder, write_atomic
+from secdl.run.store import RunFolder, write_out
 
 
 @click.command("report")
@@ -23,7 +23,7 @@ def command(run: str, config: Path, kind: str, output: Path | None) -> int:
     """
     content = FORMATS[kind](read_record(RunFolder.find(runs_of(config), run)))
     if output is not None:
-        write_atomic(output.resolve(), content)
+        write_out(output, content)
     else:
         sys.stdout.buffer.write(content)
     return 0

@@ -14,7 +14,7 @@ from secdl.model.text import one_line
 from secdl.model.threat import TOOL_NAME
 from secdl.model.tool import Stage
 from secdl.pipeline import Options, read_record
-from secdl.run.store import RunFolder, write_atomic
+from secdl.run.store import RunFolder, write_out
 from secdl.threats.api import kinds, library_threats
 
 
@@ -85,7 +85,7 @@ def diagram(run: str, config: Path, kind: str, model: str, output: Path | None) 
         known = ", ".join(name.partition("@")[2] for name in sorted(record.threats))
         raise ConfigError(f"no {kind} diagram of {model!r} in this run", where=run, hint=f"models: {known}")
     if output is not None:
-        write_atomic(output.resolve(), content)
+        write_out(output, content)
     else:
         sys.stdout.buffer.write(content)
     return 0

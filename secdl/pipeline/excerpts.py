@@ -52,9 +52,8 @@ def capture(findings: Iterable[Finding], root: Path, target: Path) -> None:
 
 def read_excerpts(raw: bytes) -> Iterator[Excerpt]:
     """The excerpts in a file that `capture` wrote."""
-    decoder = msgspec.json.Decoder(Excerpt)
-    for line in raw.splitlines():
-        yield decoder.decode(line)
+    for number, line in enumerate(raw.splitlines(), start=1):
+        yield codec.decode(line, Excerpt, where=f"{EXCERPTS}:{number}")
 
 
 def with_source(findings: Iterable[Finding], excerpts: Iterable[Excerpt]) -> Iterator[Finding]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from secdl import __version__
 from secdl.gate.imports import OUTPUT, Imported, imported
 from secdl.model import codec
-from secdl.model.errors import ConfigError
+from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.plan import Plan, Product
 from secdl.model.shipped import shipped
 from secdl.pipeline.inputs import POLICY, copy_owners, copy_waivers, read
 from secdl.run import git
-from secdl.run.store import SUMS, RunFolder, write_atomic
+from secdl.run.store import RunFolder, measured, write_atomic
 
 _SIZE_CAP_BYTES = 4 << 30
 
@@ -34,8 +34,10 @@ def import_files(files: Sequence[Path], run: RunFolder | None, *, root: Path, no
             taken.add(one.evidence.job)
             found.append(one)
     run = run or _fresh(root, now=now, token=token)
+    if broken := run.broken(only=measured):
+        raise MalformedOutput(f"{broken[0]} was altered since the run was sealed", where=str(run.path))
     # What was judged is no longer all there is: without its seal the run has no verdict until it is judged again.
-    (run.path / SUMS).unlink(missing_ok=True)
+    run.unseal()
     for one in found:
         folder = run.evidence_folder(one.evidence.job)
         write_atomic(folder / OUTPUT, bytes(one.content))

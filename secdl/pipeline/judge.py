@@ -29,7 +29,7 @@ from secdl.pipeline.excerpts import EXCERPTS, read_excerpts, with_source
 from secdl.pipeline.inputs import CONFIG, INTERRUPTED, POLICY, WAIVERS
 from secdl.pipeline.plan import tools_of
 from secdl.pipeline.threats import threat_coverage
-from secdl.run.store import RunFolder
+from secdl.run.store import RunFolder, measured, sha256_of
 
 FINDINGS = "findings.jsonl"
 VERDICT = "verdict.json"
@@ -40,11 +40,17 @@ SBOM_TOOLS = ("syft", "image-sbom")
 def judge_folder(run: RunFolder, *, profile: str, baseline_called: str = "") -> Judgement:
     """Judges what lies in `run` and nothing else; an empty `profile` is the plan's. Errors in the run's baseline name
     it `baseline_called`."""
+    broken = run.broken(only=measured)
+    for name in broken:
+        if not name.startswith("evidence/"):
+            hint = "what it says is no longer what ran: `secdl secure` makes a new run"
+            raise MalformedOutput(f"{name} was altered since the run was sealed", where=str(run.path), hint=hint)
     plan = run.plan()
     evidence = tuple(_evidence(run, plan))
     altered = {
         one.job: f"{', '.join(names[:3])} altered since the scan" for one in evidence if (names := run.altered(one))
     }
+    altered |= {name.split("/")[1]: f"{name} was altered since the run was sealed" for name in reversed(broken)}
     tools = _tools(run, plan)
     # Before the findings: the first look at a large baseline takes memory that they need later.
     known = frozenset(one.tool for one in evidence)
@@ -134,10 +140,15 @@ def _tool(tools: Mapping[str, Tool], job: Job) -> Tool:
 
 
 def store(run: RunFolder, judgement: Judgement) -> None:
-    """Writes findings.jsonl and verdict.json, and seals the run; reports of an earlier verdict go first."""
-    shutil.rmtree(run.path / "report", ignore_errors=True)
+    """Writes findings.jsonl and verdict.json, and seals the run; reports of another verdict go."""
+    verdict, report = codec.encode(judgement.verdict), run.path / "report"
+    before = sha256_of(run.path / FINDINGS) if report.exists() and (run.path / FINDINGS).is_file() else ""
+    if run.read(VERDICT) != verdict:
+        shutil.rmtree(report, ignore_errors=True)
     run.write(FINDINGS, _lines(judgement.findings))
-    run.write(VERDICT, codec.encode(judgement.verdict))
+    if report.exists() and sha256_of(run.path / FINDINGS) != before:
+        shutil.rmtree(report, ignore_errors=True)
+    run.write(VERDICT, verdict)
     run.seal()
 
 
@@ -205,24 +216,39 @@ def _evidence(run: RunFolder, plan: Plan) -> Iterator[Evidence]:
         try:
             found = run.evidence(job.name)
         except MalformedOutput as error:
-            yield _blank(job, f"its record cannot be read: {error}")
+            yield _blank(job, f"its record cannot be read: {error}", plan)
             continue
-        yield found or _blank(job, "left no evidence: the run ended before it")
+        yield found or _blank(job, "left no evidence: the run ended before it", plan)
     planned = {job.name for job in plan.jobs}
     for name in run.jobs():
         if name not in planned and (imported := run.evidence(name)) is not None:
             yield imported
 
 
-def _blank(job: Job, reason: str) -> Evidence:
-    return Evidence(job=job.name, tool=job.tool, stage=job.stage, outcome=Outcome.MISSING, reason=reason)
+def _blank(job: Job, reason: str, plan: Plan) -> Evidence:
+    # Where its output says that it lay: what it left may name planted defects by that.
+    folder = Path(plan.root, ".secdl/runs", plan.run, "evidence", job.name)
+    return Evidence(
+        job=job.name,
+        tool=job.tool,
+        stage=job.stage,
+        outcome=Outcome.MISSING,
+        reason=reason,
+        root=plan.root,
+        folder=str(folder),
+    )
 
 
 def _tools(run: RunFolder, plan: Plan) -> dict[str, Tool]:
     if not plan.jobs:
         return {}
     raw = run.read(CONFIG)
-    config = parse_toml(raw.decode(), Config, where=CONFIG) if raw else None
+    try:
+        config = parse_toml(raw.decode(), Config, where=CONFIG) if raw else None
+    except UnicodeDecodeError as error:
+        raise MalformedOutput(
+            "not UTF-8", where=str(run.path / CONFIG), hint="`secdl secure` makes a new run"
+        ) from error
     return {tool.name: tool for tool in tools_of(config)}
 
 

@@ -11,8 +11,9 @@ import fcntl
 import hashlib
 import mmap
 import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +47,19 @@ def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_out(path: Path, content: bytes) -> None:
+    """Puts `content` where a user asked for it: a file whole or not at all, and through whatever else is there, such as
+    a pipe. Raises `ConfigError` where the folder does not exist."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.write(content)
+        return
+    target = path.resolve()
+    if not target.parent.is_dir():
+        raise ConfigError("no such folder", where=str(path.parent), hint="make it first, or mend the path")
+    write_atomic(target, content)
 
 
 def sha256_of(path: Path) -> str:
@@ -112,6 +126,14 @@ class RunFolder:
         hint = "`secdl secure` makes one" if name == "latest" else f"look into {base}"
         raise ConfigError("no such run", where=name, hint=hint)
 
+    @classmethod
+    def newest(cls, base: Path) -> "RunFolder":
+        """The run that began last, judged or not. Raises `ConfigError` where there is none."""
+        plans = sorted(base.glob("[0-9]*/plan.json"), key=lambda p: (_second(p.parent.name), p.stat().st_mtime_ns))
+        if not plans:
+            raise ConfigError("no run here yet", where=str(base), hint="`secdl secure` makes one")
+        return cls(plans[-1].parent.resolve())
+
     @property
     def id(self) -> str:
         """Name of the folder: UTC time and token."""
@@ -166,33 +188,60 @@ class RunFolder:
         )
 
     def seal(self) -> str:
-        """Writes SHA256SUMS over everything but report/; gives the run digest, `sha256:…`."""
-        lines = []
-        for path in files_below(self.path):
-            name = path.relative_to(self.path).as_posix()
-            if name != SUMS and not name.startswith("report/") and not path.name.endswith(".tmp"):
-                lines.append(_sum_line(sha256_of(path), name))
+        """Writes SHA256SUMS over everything but report/; gives the run digest, `sha256:…`.
+
+        What was measured is sealed once: to judge a run again makes nothing true that was altered since.
+        """
+        kept = [line for line in self._sums() or () if measured(_sum_name(line))]
+        fresh = (name for name in self._sealable() if not (kept and measured(name)))
+        lines = sorted([*kept, *(_sum_line(sha256_of(self.path / name), name) for name in fresh)], key=_sum_name)
         content = "".join(lines).encode("utf-8", "surrogateescape")
         self.write(SUMS, content)
         return "sha256:" + hashlib.sha256(content).hexdigest()
 
+    def _sealable(self) -> Iterator[str]:
+        """Names of what the seal covers."""
+        for path in files_below(self.path):
+            name = path.relative_to(self.path).as_posix()
+            if name != SUMS and not name.startswith("report/") and not path.name.endswith(".tmp"):
+                yield name
+
     def digest(self) -> str:
-        """The run digest. Raises `MalformedOutput` where the run is not sealed or verdict or findings were altered."""
+        """The run digest. Raises `MalformedOutput` where the run is not sealed or anything in it was altered since."""
         sums = self.read(SUMS)
         if sums is None:
             raise MalformedOutput("the run has no verdict yet", where=str(self.path), hint="run `secdl gate` on it")
-        lines = (line.partition("  ") for line in sums.decode("utf-8", "surrogateescape").split("\n"))
-        recorded = {name: digest for digest, _, name in lines}
-        for name in ("plan.json", "findings.jsonl", "verdict.json"):
-            if (
-                name not in recorded
-                or not (self.path / name).is_file()
-                or sha256_of(self.path / name) != recorded[name]
-            ):
-                raise MalformedOutput(
-                    f"{name} does not match {SUMS}", where=str(self.path), hint="run `secdl gate` on it"
-                )
+        if broken := self.broken():
+            hint = "`secdl secure` makes a new run" if any(map(measured, broken)) else "run `secdl gate` on it"
+            raise MalformedOutput(f"{broken[0]} does not match {SUMS}", where=str(self.path), hint=hint)
         return "sha256:" + hashlib.sha256(sums).hexdigest()
+
+    def broken(self, *, only: Callable[[str], bool] = lambda name: True) -> tuple[str, ...]:
+        """Names that are gone, new or other than the seal says, of those that `only` wants; none without a seal."""
+        sums = self._sums()
+        if sums is None:
+            return ()
+        sealed = {line for line in sums if only(_sum_name(line))}
+        found = {_sum_line(sha256_of(self.path / name), name) for name in self._sealable() if only(name)}
+        return tuple(sorted({_sum_name(line) for line in sealed ^ found}))
+
+    def _sums(self) -> list[str] | None:
+        """The lines of SHA256SUMS, each with its end; None without it. No name in them holds a line break."""
+        sums = self.read(SUMS)
+        return (
+            None if sums is None else [f"{line}\n" for line in sums.decode("utf-8", "surrogateescape").split("\n")[:-1]]
+        )
+
+    def unseal(self) -> None:
+        """Takes the seal off a run that changes; `latest` then points to the newest run that still has one, if any."""
+        link = self.path.parent / "latest"
+        with locked(self.path.parent / ".lock"):
+            (self.path / SUMS).unlink(missing_ok=True)
+            if link.is_symlink() and link.readlink().name == self.path.name:
+                link.unlink()
+                sealed = [path.parent for path in self.path.parent.glob(f"[0-9]*/{SUMS}")]
+                if sealed:
+                    link.symlink_to(max(sealed, key=lambda run: _second(run.name)).name)
 
     def finish(self) -> None:
         """Makes `latest` point here, unless it already points to a newer run."""
@@ -207,8 +256,21 @@ class RunFolder:
             temporary.replace(link)
 
 
+def measured(name: str) -> bool:
+    """Whether the file `name` of a run is what was planned or measured: judging again does not write it."""
+    return name in ("plan.json", "inputs/secdl.toml", "inputs/interrupted") or name.startswith("evidence/")
+
+
 def _second(run_id: str) -> str:
     return run_id.partition("-")[0]
+
+
+def _sum_name(line: str) -> str:
+    """The name in a line of SHA256SUMS."""
+    escaped = line.partition("  ")[2].removesuffix("\n")
+    if not line.startswith("\\"):
+        return escaped
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), escaped)
 
 
 def _sum_line(digest: str, name: str) -> str:

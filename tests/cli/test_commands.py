@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pty
@@ -366,3 +367,77 @@ def test_live_progress_is_shown_on_a_terminal(tree: Path) -> None:
     assert child.wait(60) == 0
     assert b"done" in shown
     assert b"echo" in shown
+
+
+def test_gate_judges_the_run_that_began_last_and_makes_it_the_latest(tree: Path, verdict: Verdict) -> None:
+    assert main(["secure"]) == 0
+    (tree / "echo.sarif").write_text(sarif("one"))
+    (tree / "src/a.c").write_text("changed\n")
+    assert main(["scan", "sast"]) == 0
+    assert main(["gate"]) == 1
+    assert verdict()["verdict"] == "FAIL"
+
+
+def test_judging_a_run_again_keeps_the_reports_of_the_same_verdict_and_no_others(tree: Path) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 1
+    report = tree / ".secdl/runs/latest/report/report.html"
+    assert main(["gate"]) == 1
+    assert report.exists()
+    (tree / "lax.toml").write_text('name = "lax"\n[profiles.dev]\nlevels = []\ntolerates_missing = true\n')
+    assert main(["gate", "--policy", "lax.toml"]) == 0
+    assert not report.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [
+        ("plan.json", 2, "plan.json was altered since the run was sealed"),
+        ("inputs/secdl.toml", 2, "inputs/secdl.toml was altered since the run was sealed"),
+        ("evidence/echo/out.sarif", 3, "evidence/echo/out.sarif was altered since the run was sealed"),
+        ("evidence/echo/evidence.json", 3, "evidence/echo/evidence.json was altered since the run was sealed"),
+        ("evidence/other/evidence.json", 3, "evidence/other/evidence.json was altered since the run was sealed"),
+    ],
+)
+def test_what_was_altered_in_a_sealed_run_is_no_evidence(
+    tree: Path, capsys: pytest.CaptureFixture[str], name: str, status: int, said: str
+) -> None:
+    assert main(["secure"]) == 0
+    path = tree / ".secdl/runs/latest" / name
+    path.parent.mkdir(exist_ok=True)
+    raw = path.read_text() if path.exists() else (path.parent.parent / "echo/evidence.json").read_text()
+    path.write_text(raw.replace('"echo"', '"other"') if "other" in name else raw + "\n")
+    assert main(["report"]) == 2
+    assert f"{name} does not match SHA256SUMS" in capsys.readouterr().err
+    assert main(["import", "echo.sarif", "--run", "latest"]) == 2
+    for _ in range(2):
+        assert main(["gate"]) == status
+        assert said in capsys.readouterr().err
+
+
+def test_planted_defects_are_no_findings_where_a_run_ended_before_it_recorded_the_tool(
+    tree: Path, verdict: Verdict
+) -> None:
+    (tree / "tool.py").write_text("import subprocess\n")
+    text = (tree / "secdl.toml").read_text().partition("[[sarif_tool]]")
+    source = '[[source]]\nname = "own"\npath = "tool.py"\nlanguages = ["python"]\n'
+    (tree / "secdl.toml").write_text(text[0] + source + '[gate]\npolicy = "gate.toml"\n')
+    if main(["scan", "sast"]) != 0:
+        pytest.skip("bandit and semgrep are not installed: `secdl tools install` puts them in place")
+    (run,) = (tree / ".secdl/runs").glob("2*")
+    (run / "evidence/bandit/evidence.json").unlink()
+    main(["gate"])
+    found = [json.loads(line)["locations"][0]["path"] for line in (run / "findings.jsonl").read_text().splitlines()]
+    assert set(found) <= {"tool.py"}
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_fault_of_the_machine_is_no_bug_of_secdl(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "policies/gate.toml")
+
+    monkeypatch.setattr("secdl.cli.init.write_atomic", refuse)
+    assert main(["init"]) == 2
+    assert f"secdl: policies/gate.toml: {os.strerror(number)}; " in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence, Outcome
-from secdl.run.store import RunFolder, copy_tree, files_below, sha256_of, write_atomic
+from secdl.run.store import RunFolder, copy_tree, files_below, measured, sha256_of, write_atomic, write_out
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -117,3 +118,58 @@ def test_a_name_with_line_breaks_reads_as_one_line_of_the_sums(run: RunFolder) -
 def test_a_file_of_the_longest_name_is_written(tmp_path: Path) -> None:
     write_atomic(tmp_path / ("a" * 255), b"x")
     assert (tmp_path / ("a" * 255)).read_bytes() == b"x"
+
+
+def test_the_seal_names_what_is_gone_new_or_altered(run: RunFolder) -> None:
+    for name in ("evidence/t/out.json", "evidence/t/a\nb\\c.py", "evidence/gone/out.json", "inputs/gate.toml"):
+        run.write(name, b"x")
+    assert run.broken() == ()
+    run.seal()
+    assert run.broken() == ()
+    run.write("evidence/t/out.json", b"y")
+    run.write("evidence/t/a\nb\\c.py", b"y")
+    run.write("evidence/new/evidence.json", b"{}")
+    run.write("inputs/gate.toml", b"y")
+    (run.path / "evidence/gone/out.json").unlink()
+    changed = ("evidence/gone/out.json", "evidence/new/evidence.json", "evidence/t/a\nb\\c.py", "evidence/t/out.json")
+    assert run.broken(only=measured) == changed
+    assert run.broken() == (*changed, "inputs/gate.toml")
+
+
+def test_the_newest_run_is_the_one_that_began_last_judged_or_not(run: RunFolder, tmp_path: Path) -> None:
+    base = tmp_path / ".secdl/runs"
+    run.finish()
+    for hour, token in ((13, "0000"), (11, "ffff")):
+        RunFolder.create(base, now=NOON.replace(hour=hour), token=token).write("plan.json", b"{}")
+    assert RunFolder.newest(base).id == "20261124T130000Z-0000"
+    with pytest.raises(ConfigError, match="no run here yet; `secdl secure` makes one"):
+        RunFolder.newest(tmp_path)
+
+
+def test_latest_leaves_a_run_that_lost_its_seal(run: RunFolder, tmp_path: Path) -> None:
+    base = tmp_path / ".secdl/runs"
+    older = RunFolder.create(base, now=NOON.replace(hour=11), token="ffff")
+    older.write("plan.json", b"{}")
+    older.seal()
+    run.seal()
+    run.finish()
+    run.unseal()
+    assert RunFolder.find(base, "latest").path == older.path
+    older.unseal()
+    with pytest.raises(ConfigError, match="no such run"):
+        RunFolder.find(base, "latest")
+
+
+def test_a_pipe_is_written_through_and_a_link_followed(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link.html"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_out(pipe, b"report")
+    assert os.read(reader, 100) == b"report"
+    assert pipe.is_fifo()
+    os.close(reader)
+    link.symlink_to(tmp_path / "real.html")
+    write_out(link, b"report")
+    assert (link.is_symlink(), (tmp_path / "real.html").read_bytes()) == (True, b"report")
+    with pytest.raises(ConfigError, match="no such folder; make it first"):
+        write_out(tmp_path / "none/report.html", b"")
