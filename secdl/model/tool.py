@@ -40,12 +40,13 @@ class Subject:
 
     `name` is empty where a tool has one job for all it reads. `sources` are repo-relative POSIX paths, the files or
     folders that the result depends on. `settings` are JSON values for the adapter; `rules` among them is the sha256 of
-    the rules it judges by, where they are files.
+    the rules it judges by, where they are files. `skip` is why the tool can say nothing of it, empty where it can.
     """
 
     name: str = ""
     sources: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    skip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

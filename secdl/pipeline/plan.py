@@ -146,13 +146,13 @@ def _jobs(
         skip = f"secdl.toml declares nothing for {tool.name} to read"
         yield Job(name=tool.name, tool=tool.name, stage=tool.stage, root=str(root), output=tool.output, skip=skip)
     for subject in subjects:
-        sources, settings, skip = subject.sources, own | subject.settings, ""
+        sources, settings, skip = subject.sources, own | subject.settings, subject.skip
         if tool.narrows:
             files = tuple(planned_files(root, config, subject))
             if changed is not None:
                 files = tuple(name for name in files if changed.hold(name))
                 sources = files
-                skip = "" if files else "nothing that it reads has changed"
+                skip = skip if files else "nothing that it reads has changed"
             settings["planned"] = list(files)
         yield Job(
             name=f"{tool.name}@{subject.name}" if subject.name else tool.name,

@@ -121,10 +121,7 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     rows += _engines(record)
     rows += _advisories(record, ran)
     rows += _reused(ran)
-    skipped = [run.evidence.job for run in ran if run.skipped]
-    if skipped:
-        rows.append(Row(what=words.listed(skipped), figure="nothing to read", why="configuration names no subject"))
-    return rows
+    return rows + _skipped(ran)
 
 
 def _engines(record: Record) -> list[Row]:
@@ -148,6 +145,16 @@ def _engines(record: Record) -> list[Row]:
             names = "; ".join(area.what for area in threats.report.uncovered)
             rows.append(Row(what="no check covers", figure=some(len(threats.report.uncovered), "area"), why=names))
     return rows
+
+
+def _skipped(ran: tuple[Ran, ...]) -> list[Row]:
+    """Jobs that had nothing to read, by why."""
+    by_reason: dict[str, list[str]] = {}
+    for run in ran:
+        if run.skipped:
+            why = run.evidence.reason if run.evidence.subjects else "configuration names no subject"
+            by_reason.setdefault(why or "no reason recorded", []).append(run.evidence.job)
+    return [Row(what=words.listed(jobs), figure="nothing to read", why=why) for why, jobs in by_reason.items()]
 
 
 def _plain(run: Ran) -> str:

@@ -20,6 +20,7 @@ from secdl.model.text import one_line
 from secdl.model.tool import CANARY, CANARY_PACKAGE, Canary, Checkout, Job, Stage, Subject, Tool
 from secdl.tools._locks import LAID, OTHERS, Pin, python_locks, written
 
+_FOREIGN = "a lock of another language: no advisory of Python speaks of it, trivy alone judges it"
 _LEVELS = {level.value: level for level in Level}
 
 
@@ -47,9 +48,13 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def subjects(config: Config) -> tuple[Subject, ...]:
-    """One for each `[[dependencies]]` that is not the lock of another language."""
-    python = (entry for entry in config.dependencies if PurePosixPath(entry.path).name not in OTHERS)
-    return tuple(Subject(name=entry.name, sources=(entry.path,)) for entry in python)
+    """One for each `[[dependencies]]`; for the lock of another language one that says so."""
+    return tuple(
+        Subject(
+            name=entry.name, sources=(entry.path,), skip=_FOREIGN if PurePosixPath(entry.path).name in OTHERS else ""
+        )
+        for entry in config.dependencies
+    )
 
 
 def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:

@@ -101,7 +101,7 @@ def test_a_lock_without_pins_is_an_error(tmp_path: Path) -> None:
         pip_audit.lay(JOB, Checkout(tmp_path))
 
 
-def test_one_job_for_each_lock_of_python() -> None:
+def test_one_job_for_each_lock_and_a_named_reason_where_it_is_none_of_python() -> None:
     config = Config(
         product=ProductTable(name="x", version="1"),
         dependencies=(
@@ -110,7 +110,11 @@ def test_one_job_for_each_lock_of_python() -> None:
             Dependencies(name="web", path="web/Pipfile.lock"),
         ),
     )
-    assert [subject.name for subject in TOOL.subjects(config)] == ["app", "web"]
+    assert {subject.name: bool(subject.skip) for subject in TOOL.subjects(config)} == {
+        "app": False,
+        "go": True,
+        "web": False,
+    }
     assert TOOL.subjects(Config(product=ProductTable(name="x", version="1"))) == ()
 
 
