@@ -253,7 +253,11 @@ def _pipfile(raw: bytes, where: str) -> Iterator[Pin]:
     if "_meta" not in categories or "default" not in categories:
         raise MalformedOutput("not a Pipfile.lock: no `_meta` or no `default`", where=where)
     for category, content in categories.items():
-        entries = {} if category == "_meta" else codec.decode(content, dict[str, _Locked], where=f"{where}: {category}")
+        entries = (
+            {}
+            if category == "_meta"
+            else codec.decode(bytes(content), dict[str, _Locked], where=f"{where}: {category}")
+        )
         for name, entry in entries.items():
             if entry.version or not entry.path or not _own(f"./{entry.path}", where):
                 yield _pin(name + entry.version, where)
