@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from secdl.advisories import folder_in_use, status
-from secdl.cli.options import config_option, json_option
+from secdl.cli.options import config_option, configured, json_option
 from secdl.cli.table import print_rows
 from secdl.model import codec
-from secdl.model.config import load_config
 from secdl.pipeline.plan import tool_tables, tools_of
 from secdl.run.doctor import doctor
 from secdl.run.toolchain import Row, State
@@ -25,8 +24,7 @@ def command(config: Path, as_json: bool) -> int:
     Exit status: 0 where everything needed is there, else 3.
     """
     overrides: dict[str, Path] = {}
-    if config.exists():
-        loaded = load_config(config)
+    if (loaded := configured(config)) is not None:
         tables = tool_tables(loaded, tools_of(loaded, where=str(config)), where=str(config))
         overrides = {name: config.resolve().parent / t.path for name, t in tables.items() if t.path}
     rows = (*doctor(overrides=overrides), *_advisories())

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from secdl.model.config import Config, load_config
 from secdl.model.errors import ConfigError
 from secdl.model.toml import nearest
 from secdl.model.tool import Stage
@@ -62,6 +64,12 @@ baseline_option = click.option(
 )
 install_option = click.option("--install", is_flag=True, help="Allow Debian packages to be installed (root or sudo).")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+
+
+def configured(config: Path) -> Config | None:
+    """The configuration; None where the command line names none and the usual file is absent. Raises `ConfigError`."""
+    named = click.get_current_context().get_parameter_source("config") is not ParameterSource.DEFAULT
+    return load_config(config) if named or config.exists() else None
 
 
 def runs_of(config: Path) -> Path:

@@ -284,6 +284,31 @@ def test_an_unknown_rule_is_answered_by_the_nearest(capsys: pytest.CaptureFixtur
     assert 'did you mean "fuzz.abort"?' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["CVE-2024-1086", "ghsa-jfhc-cjpm-vqrx", "GO-2024-2687"])
+def test_an_advisory_that_is_to_be_explained_is_told_from_a_rule(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", name]) == 2
+    assert capsys.readouterr().err.startswith(f"secdl: '{name}' is an advisory, not a rule; the report says")
+
+
+def test_a_rule_like_no_other_is_answered_by_who_has_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "qqq"]) == 2
+    said = capsys.readouterr().err
+    assert "semgrep" in said
+    assert "B101" not in said
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["explain", "fuzz.abort"]])
+def test_a_configuration_that_is_named_must_be_there(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "--config", "nope.toml"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("secdl: nope.toml: No such file")
+    assert main(["explain", "fuzz.abort"]) == 0
+
+
 @pytest.mark.parametrize("kind", ["config", "policy", "waivers", "verdict", "finding"])
 def test_schemas_are_json_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     import jsonschema
