@@ -1,9 +1,11 @@
 """`secdl.toml`: what a repository declares to be checked, and how much effort each profile spends."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
+from os.path import relpath
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -188,6 +190,10 @@ class Config(_Table, frozen=True):
 
 def load_config(path: Path) -> Config:
     """The configuration at `path`. Raises `ConfigError` that names file, line and key."""
+    # `exists` raises for some names that no file can have, and those have no place to be told of either.
+    with suppress(OSError, ValueError):
+        if not path.exists():
+            raise ConfigError("No such file", where=str(path), hint=_instead(path))
     config = load_toml(path, Config)
     for kind in ("source", "dependencies", "image", "threatmodel", "fuzz", "sarif_tool"):
         names = [entry.name for entry in getattr(config, kind)]
@@ -214,6 +220,18 @@ def _hidden(root: Path, entry: SarifTool) -> str:
     planted = (root / entry.canary.path).resolve() if entry.canary else None
     inside = (s for s in entry.sources if planted is not None and (root / s).resolve().is_relative_to(planted))
     return next(inside, "")
+
+
+def _instead(path: Path) -> str:
+    """What to do where there is no configuration at `path`: use the one of a folder above, or write one."""
+    fresh = "`secdl init` writes a fresh one"
+    if path.parent != Path():
+        return f"mend the path; {fresh}"
+    here = Path.cwd()
+    for folder in here.parents:
+        if (folder / path.name).is_file():
+            return f"use `--config {relpath(folder / path.name, here)}`, or {fresh}"
+    return fresh
 
 
 def _paths(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -55,9 +55,7 @@ def read_toml_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ConfigError(f"byte {error.start} is not UTF-8", where=str(path), hint="save the file as UTF-8") from error
     except OSError as error:
-        raise ConfigError(
-            error.strerror or "unreadable", where=str(path), hint="`secdl init` writes a fresh one"
-        ) from error
+        raise ConfigError(error.strerror or "unreadable", where=str(path), hint="mend the path") from error
 
 
 def parse_toml(text: str, kind: type[T], *, where: str) -> T:

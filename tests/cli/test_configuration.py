@@ -105,3 +105,17 @@ def test_wrong_policy_or_waivers_make_no_run(root: Path, capsys: pytest.CaptureF
         assert main(["secure", option, "nope.toml"]) == 2
         assert capsys.readouterr().err.startswith(f"secdl: {option}: 'nope.toml' does not exist")
     assert not (root / ".secdl").exists()
+
+
+def test_configuration_of_a_folder_above_is_named_where_there_is_none_here(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root / "hw/net")
+    for command in (["secure"], ["waiver", "list"], ["threat", "check"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said == (
+            "secdl: secdl.toml: No such file; use `--config ../../secdl.toml`, or `secdl init` writes a fresh one\n"
+        )
+    assert main(["secure", "--config", "no-such.toml"]) == 2
+    assert capsys.readouterr().err == "secdl: no-such.toml: No such file; `secdl init` writes a fresh one\n"
