@@ -123,22 +123,27 @@ def compare(
     standings: tuple[Standing, ...],
     packages: frozenset[str] | None,
 ) -> Compared:
-    """`findings` against `baseline`: by fingerprint, then the leftovers one to one by the hash without path."""
+    """`findings` against `baseline`: by fingerprint, then the leftovers one to one by the hash without path.
+
+    What was not scanned may be where it was: the same finding in another place is a copy of it, and new.
+    """
     first, gone = baseline.split({finding.fingerprint for finding in findings})
-    moved = _moved([finding for finding in findings if finding.fingerprint not in first], gone)
-    left = set(moved.values())
-    first |= {new: old.first_seen for new, old in _pairs(moved, gone)}
     why = _Causes(baseline, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
+    causes = [why.cause(old) for old in gone]
+    left_places = [old for old, cause in zip(gone, causes, strict=True) if cause is not AbsentCause.NOT_SCANNED]
+    moved = _moved([finding for finding in findings if finding.fingerprint not in first], left_places)
+    left = set(moved.values())
+    first |= {new: old.first_seen for new, old in _pairs(moved, left_places)}
     absent = [
         msgspec.structs.replace(
             old,
             status=Status.ABSENT,
-            absent_cause=why.cause(old),
+            absent_cause=cause,
             blocking=False,
             waiver=None,
             first_seen=old.first_seen or baseline.day,
         )
-        for old in gone
+        for old, cause in zip(gone, causes, strict=True)
         if old.fingerprint not in left
     ]
     absent.sort(key=lambda old: (old.tool, old.rule, old.path, old.fingerprint))
@@ -262,6 +267,7 @@ class _Causes:
             if standing.valid:
                 self._valid.setdefault(tool, []).append(standing.evidence)
         self._sources = {job.name: job.sources for job in plan.jobs}
+        self._removed = {job.name: frozenset(job.settings.get("removed", ())) for job in plan.jobs}
         self._hidden: dict[str, tuple[str, ...]] = {}
         for one in plan.excluded:
             self._hidden[one.source] = self._hidden.get(one.source, ()) + one.patterns
@@ -297,6 +303,8 @@ class _Causes:
         if not path or path.startswith(_NAMED_PLACES):
             # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.
             return self._all_valid[old.tool] and not self._plan.scope
+        if path in self._removed.get(evidence.job, ()):
+            return True
         sources = self._sources.get(evidence.job, ())
         return any(
             within(path, (source,)) and not excluded(path, self._hidden.get(source, ()))

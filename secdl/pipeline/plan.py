@@ -13,7 +13,7 @@ from secdl import __version__
 from secdl.model.config import COMMON_SETTINGS, Config, Language, Profile, Source, ToolTable
 from secdl.model.errors import ConfigError
 from secdl.model.plan import Exclusion, Plan, Product
-from secdl.model.scope import excluded
+from secdl.model.scope import excluded, within
 from secdl.model.toml import nearest, place, read_value, show
 from secdl.model.tool import Job, Stage, Subject, Tool
 from secdl.run import git
@@ -152,6 +152,8 @@ def _jobs(
             if changed is not None:
                 files = tuple(name for name in files if changed.hold(name))
                 sources = files
+                below = tuple(map(os.path.normpath, subject.sources))
+                settings["removed"] = [name for name in map(_shown, changed.removed) if within(name, below)]
                 skip = skip if files else "nothing that it reads has changed"
             settings["planned"] = list(files)
         yield Job(

@@ -41,6 +41,11 @@ class Changes:
         """Changed and untracked files that exist."""
         return sum(os.path.lexists(f"{self.root}/{name}") for name in self.differs | self.untracked)
 
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Files that were there and are not any more, sorted."""
+        return tuple(sorted(name for name in self.differs if not os.path.lexists(f"{self.root}/{name}")))
+
     def hold(self, name: str) -> bool:
         """Whether the file `name` may have changed: so it may unless git tracks what it really is and found it, and
         each folder above it, the same."""

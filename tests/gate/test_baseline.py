@@ -61,6 +61,28 @@ def test_rename_is_not_guessed_where_it_is_not_unique(run):
     assert [each.status for each in judgement.findings] == [Status.NEW, Status.NEW, Status.ABSENT]
 
 
+@pytest.mark.parametrize(
+    ("removed", "status"), [([], Status.NEW), (["src/other.py"], Status.NEW), (["src/old.py"], Status.UNCHANGED)]
+)
+def test_narrowed_run_takes_a_copy_for_new_and_a_renamed_file_for_moved(run, removed, status):
+    settings = {"planned": ["src/new.py"], "removed": removed}
+    narrowed = replace(job("bandit", narrowed=True), sources=("src/new.py",), settings=settings)
+    judgement = run(
+        finding(path="src/new.py"),
+        baseline=of_run(finding(path="src/old.py")),
+        plan=plan(narrowed, *(job(tool) for tool in STAGE if tool != "bandit"), scope="since main"),
+        evidence=altered(ALL, "bandit", subjects=("src/new.py",)),
+        profile="merge",
+    )
+    assert judgement.findings[0].status is status
+    assert judgement.findings[0].blocking is (status is Status.NEW)
+
+
+def test_copy_from_a_file_that_the_tool_no_longer_reads_is_new(run):
+    judgement = run(finding(path="src/new.py"), baseline=of_run(finding(path="lib/old.py")))
+    assert statuses(judgement) == [(Status.NEW, None), (Status.ABSENT, AbsentCause.NOT_SCANNED)]
+
+
 def test_bare_message_follows_a_file_to_another_folder_but_not_to_another_name(run):
     old = of_run(finding(path="src/a.py", snippet=""))
     assert run(finding(path="src/deep/a.py", snippet=""), baseline=old).findings[0].status is Status.UNCHANGED

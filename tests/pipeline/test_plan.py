@@ -97,3 +97,14 @@ def test_changed_file_is_planned_by_the_name_that_configuration_reaches_it_by(ro
         "semgrep": ["hw/f.c"],
     }
     assert made.scope == "1 files changed since HEAD"
+
+
+def test_narrowed_jobs_know_what_was_removed_below_their_sources(root: Path) -> None:
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@x", "commit", "-qm", "x"]):
+        subprocess.run([shutil.which("git") or "git", *words], cwd=root, check=True)
+    (root / "tools/a.py").rename(root / "tools/b.py")
+    config = root / "secdl.toml"
+    made = make_plan(load_config(config), Options(config=config, changed_since="HEAD"), run="r", now=datetime.now(UTC))
+    (bandit,) = (job for job in made.jobs if job.tool == "bandit")
+    assert (bandit.settings["planned"], bandit.settings["removed"]) == (["tools/b.py"], ["tools/a.py"])
+    assert all("removed" not in job.settings for job in plan(root).jobs)

@@ -167,3 +167,12 @@ def test_the_commit_says_what_is_known_of_the_tree(root: Path, tmp_path_factory:
     (root / ".git" / "index").write_bytes(b"DIRC broken")
     assert commit(root) == f"{head}-unknown"
     assert commit(tmp_path_factory.mktemp("none")) == ""
+
+
+def test_a_renamed_file_is_one_that_is_removed_and_a_copied_one_is_not(root: Path) -> None:
+    (root / "copy.py").write_text("a = 1\n")
+    assert changes(root, "HEAD").removed == ()
+    (root / "real/b.py").rename(root / "c.py")
+    assert changes(root, "HEAD").removed == ("real/b.py",)
+    git(root, "add", "--all")
+    assert changes(root, "HEAD").removed == ("real/b.py",)
