@@ -23,6 +23,7 @@ _SEARCHED = 1000
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_POSITION = re.compile(r"\(at line (\d+), column \d+\)$")
 _EXPECTED = re.compile(r"^Expected `([a-z |]+)`(?:, got `[a-z]+`)?")
 _BOUND = ((">= ", "of at least "), ("<= ", "of at most "), ("> ", "above "), ("< ", "below "))
 _KINDS = {
@@ -62,14 +63,16 @@ def parse_toml(text: str, kind: type[T], *, where: str) -> T:
     """TOML `text` as a `kind`; `where` names the file in errors. Raises `ConfigError`."""
     text = text.removeprefix("\ufeff")
     # tomllib takes time by the square of a key's parts.
-    for number, row in enumerate(text.splitlines(), start=1):
+    for number, row in enumerate(text.split("\n"), start=1):
         if row.count(".") > _MOST_DOTS and row.partition("=")[0].count(".") > _MOST_DOTS:
             raise ConfigError(f"a key of more than {_MOST_DOTS} parts", where=f"{where}:{number}")
     try:
         data = tomllib.loads(text)
     # Beside its own, tomllib raises a plain ValueError for a number of thousands of digits.
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"not TOML: {one_line(str(error) or 'nested too deeply')}", where=where) from error
+        what = one_line(str(error) or "nested too deeply")
+        match = _POSITION.search(what)
+        raise ConfigError(f"not TOML: {what}", where=f"{where}:{match[1]}" if match else where) from error
     try:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
@@ -92,7 +95,7 @@ def read_value(data: Any, kind: type[T], keys: KeyPath, *, where: str) -> T:
 def place(where: str, keys: KeyPath) -> str:
     """`file:line` where the TOML file `where` sets `keys`; the bare name where that cannot be told."""
     try:
-        line = line_of(Path(where).read_text("utf-8"), keys)
+        line = line_of(Path(where).read_text("utf-8-sig"), keys)
     except (OSError, ValueError):
         return where
     return f"{where}:{line}" if line else where
@@ -133,7 +136,8 @@ def line_of(text: str, keys: KeyPath) -> int | None:
     best, best_length = None, 0
     table: KeyPath = ()
     seen: dict[KeyPath, int] = {}
-    for number, whole in enumerate(text.splitlines(), start=1):
+    # `splitlines` also breaks where TOML and editors do not, such as at U+2028 in a comment.
+    for number, whole in enumerate(text.split("\n"), start=1):
         line = whole[:_SEARCHED]
         if match := _TABLE.match(line):
             table = _resolve(_parts(match[2]), seen)

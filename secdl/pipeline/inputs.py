@@ -47,6 +47,8 @@ def gate_file(key: str, option: str, config: Config, *, config_path: Path) -> Pa
         where = place(str(config_path), keys)
     # A name that no file can have is that of no file.
     with suppress(OSError, ValueError):
+        if path.is_dir():
+            raise ConfigError(f"{what} is a folder", where=where, hint="name the file in it")
         if path.exists():
             return path
     hint = "`secdl waiver add` writes it" if key == "waivers" and not option else "mend the path"

@@ -57,6 +57,7 @@ FAULTS = {
         'secdl.toml:8: sarif_tool[1].command: unknown placeholder {outt}; did you mean "{out}"?',
     ),
     "absent policy": ('[gate]\npolicy = "p.toml"\n', "secdl.toml:6: gate.policy: 'p.toml' does not exist"),
+    "policy that is a folder": ('[gate]\npolicy = "hw"\n', "secdl.toml:6: gate.policy: 'hw' is a folder"),
     "absent waivers": ('[gate]\n\nwaivers = "w.toml"\n', "secdl.toml:7: gate.waivers: 'w.toml' does not exist"),
     "absent debt": ('[gate]\ndebt = "d.jsonl"\n', "secdl.toml:6: gate.debt: 'd.jsonl' does not exist"),
 }
@@ -95,6 +96,14 @@ def test_profile_that_the_policy_lacks_is_named_with_the_policy_file_before_anyt
         f"secdl: {file}: no profile 'mine'; known: {known}; or add [profiles.mine] to your policy"
     )
     assert not (root / ".secdl").exists()
+
+
+def test_line_is_named_in_a_file_that_begins_with_a_byte_order_mark(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "secdl.toml").write_text('tools.semgrp.path = "x"\n' + HEAD, "utf-8-sig")
+    assert main(["secure"]) == 2
+    assert capsys.readouterr().err.startswith("secdl: secdl.toml:1: tools.semgrp: unknown tool")
 
 
 def test_wrong_policy_or_waivers_make_no_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,6 +117,17 @@ def test_line_of_finds_every_key(pairs):
         assert line_of(text, (table, key)) == 3 * position + 3
 
 
+def test_line_is_the_one_that_an_editor_shows():
+    text = "# a\u2028b\x85c\r\n[a]\r\nb = 1\r\n"
+    assert tomllib.loads(text) == {"a": {"b": 1}}
+    assert [line_of(text, ("a",)), line_of(text, ("a", "b"))] == [2, 3]
+
+
+def test_text_that_is_no_toml_names_its_line():
+    assert fault("[product]\nname = \n").startswith("f.toml:2: not TOML: ")
+    assert fault("x = [1").startswith("f.toml: not TOML: ")
+
+
 def test_line_of_counts_tables_in_arrays():
     text = "[[a]]\nx = 1\n[[a.b]]\ny = 1\n[[a.b]]\ny = 2\n[[a]]\n[[a.b]]\ny = 3\n"
     assert [line_of(text, ("a", 0, "b", 1, "y")), line_of(text, ("a", 1, "b", 0, "y"))] == [6, 9]
