@@ -11,7 +11,7 @@ from secdl.gate.evidence import IMPORT_PREFIX, Standing
 from secdl.gate.imports import tool_name, version_of
 from secdl.model import codec, sarif
 from secdl.model.errors import MalformedOutput
-from secdl.model.evidence import Evidence
+from secdl.model.evidence import Evidence, Origin
 from secdl.model.finding import AbsentCause, Finding, Status
 from secdl.model.fingerprint import NAME, context, fingerprint, pathless
 from secdl.model.plan import Plan
@@ -151,12 +151,12 @@ def compare(
 
 
 def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_digest: str) -> tuple[Change, ...]:
-    """Tools, rules and policy that differ from the baseline's, as far as the baseline says what it had."""
+    """Tools, rules and policy that differ from the baseline's, where both sides say what they had."""
     found: list[Change] = []
     now = {standing.evidence.tool: state_of(standing.evidence) for standing in standings if standing.valid}
     for name in sorted({*baseline.tools, *now}):
         before, after = baseline.tools.get(name, ToolState()), now.get(name, ToolState())
-        if baseline.tools and (before.version != after.version):
+        if _differ(before.version, after.version):
             found.append(Change(what="tool", name=name, before=before.version, after=after.version))
         elif _differ(before.digest, after.digest):
             found.append(Change(what="tool", name=name, before=before.digest, after=after.digest))
@@ -268,6 +268,7 @@ class _Causes:
                 self._valid.setdefault(tool, []).append(standing.evidence)
         self._sources = {job.name: job.sources for job in plan.jobs}
         self._removed = {job.name: frozenset(job.settings.get("removed", ())) for job in plan.jobs}
+        self._files: dict[str, frozenset[str]] = {}
         self._hidden: dict[str, tuple[str, ...]] = {}
         for one in plan.excluded:
             self._hidden[one.source] = self._hidden.get(one.source, ()) + one.patterns
@@ -283,6 +284,9 @@ class _Causes:
             return AbsentCause.NOT_SCANNED
         before = self._baseline.tools.get(old.tool, ToolState())
         after = state_of(covering[0])
+        if covering[0].origin is Origin.IMPORT and not (before.version and after.version):
+            # A version is all that tells whether a foreign tool is the one that found it.
+            return AbsentCause.NOT_SCANNED
         if any(_differ(getattr(before, part), getattr(after, part)) for part in ("version", "digest", "rules")):
             return AbsentCause.RULE_CHANGED
         if old.purl:
@@ -300,6 +304,9 @@ class _Causes:
         # A failed job's findings are kept, but that it looked into their files proves nothing.
         if self._all_valid[old.tool] and (old.tool, path) in self._seen and not path.startswith(_NAMED_PLACES):
             return True
+        if evidence.origin is Origin.IMPORT:
+            # A foreign report looked at the files that it lists, and at no folder or place that it may name.
+            return path in self._listed(evidence)
         if not path or path.startswith(_NAMED_PLACES):
             # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.
             return self._all_valid[old.tool] and not self._plan.scope
@@ -310,6 +317,11 @@ class _Causes:
             within(path, (source,)) and not excluded(path, self._hidden.get(source, ()))
             for source in (*sources, *evidence.subjects)
         )
+
+    def _listed(self, evidence: Evidence) -> frozenset[str]:
+        if evidence.job not in self._files:
+            self._files[evidence.job] = frozenset(evidence.subjects)
+        return self._files[evidence.job]
 
 
 def _differ(before: str, after: str) -> bool:

@@ -74,7 +74,8 @@ def tool_name(driver: str) -> str:
 
 def version_of(run: sarif.Run) -> str:
     """The version that a run's driver gives; empty where it gives none."""
-    return one_line(run.tool.driver.semantic_version or run.tool.driver.version, limit=80)
+    given = one_line(run.tool.driver.semantic_version or run.tool.driver.version, limit=80)
+    return "" if given == sarif.UNKNOWN_VERSION else given
 
 
 def _evidence(run: sarif.Run, job: str, *, root: str, suppressed: int) -> Evidence:

@@ -18,12 +18,13 @@ from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.fingerprint import folded, numbered, without_digits
 from secdl.model.sarif_types import ArtifactLocation, Document, ReportingDescriptor, Result, RuleReference, Run
-from secdl.model.sarif_write import SCHEMA, document, run_of
+from secdl.model.sarif_write import SCHEMA, UNKNOWN_VERSION, document, run_of
 from secdl.model.text import clean, one_line
 from secdl.model.tool import Job, position
 
 __all__ = [
     "SCHEMA",
+    "UNKNOWN_VERSION",
     "Reader",
     "Result",
     "Run",

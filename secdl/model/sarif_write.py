@@ -11,6 +11,8 @@ from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.tool import Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+UNKNOWN_VERSION = "unknown"
+"""What a run says for the version of a tool that is not known: one that never ran."""
 _SARIF_LEVEL = {
     Level.CRITICAL: "error",
     Level.HIGH: "error",
@@ -43,7 +45,7 @@ def run_of(
     index = {id_: position for position, id_ in enumerate(ids)}
     driver = {
         "name": tool,
-        "version": version or "unknown",
+        "version": version or UNKNOWN_VERSION,
         "rules": [_descriptor(id_, described.get(id_)) for id_ in ids],
     }
     properties = dict(more.pop("properties", {}))

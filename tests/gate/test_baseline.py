@@ -215,6 +215,32 @@ def test_import_says_fixed_only_of_files_that_it_shows_it_read(run):
     }
 
 
+@pytest.mark.parametrize("path", ["", "image:x/a", "src/deep/a.py", "outside:/etc/x"])
+def test_import_says_fixed_of_no_place_and_of_no_folder(run, path):
+    raw = document("Scan", [finding("x", path=path)] if path else [finding("x", locations=())])
+    old = base.of_sarif("old.sarif", raw, tools={"import:scan"})
+    assert statuses(run(baseline=old, evidence=(*ALL, imported(subjects=("src", "src/a.py"))))) == [
+        (Status.ABSENT, AbsentCause.NOT_SCANNED)
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "1.0"), ("1.0", ""), ("", "")])
+def test_import_says_fixed_only_where_both_versions_are_known(run, before, after):
+    raw = sarif.document([sarif.run_of("Scan", before, [finding("x", path="src/seen.py")])])
+    old = base.of_sarif("old.sarif", raw, tools={"import:scan"})
+    judgement = run(baseline=old, evidence=(*ALL, imported(subjects=("src/seen.py",), version=after)))
+    assert statuses(judgement) == [(Status.ABSENT, AbsentCause.NOT_SCANNED)]
+    assert judgement.verdict.changes == ()
+
+
+def test_tool_is_changed_only_where_both_sides_know_its_version(run):
+    known = (*altered(ALL, "bandit", version="", digest=""), evidence("gone"))
+    now = (*altered(ALL, "semgrep", version="", digest=""), evidence("here"))
+    assert run(baseline=of_run(known=known), evidence=now).verdict.changes == ()
+    never_ran = base.of_sarif("old", sarif.document([sarif.run_of("bandit", "", [])]), tools=set(STAGE))
+    assert run(baseline=never_ran).verdict.changes == ()
+
+
 def test_import_that_failed_says_nothing_of_the_files_that_its_findings_lie_in(run):
     raw = document("Scan", [finding("x", path="src/a.py", rule="old")])
     old = base.of_sarif("old.sarif", raw, tools={"import:scan"})
