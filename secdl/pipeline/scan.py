@@ -1,11 +1,12 @@
 """Plan → evidence: install, run, examine, record. Whatever happens to a tool becomes its evidence."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -176,6 +177,7 @@ class Scan:
             advisories=advisories_digest(self.advisories) if tool.ecosystems else "",
             profile=self.plan.profile,
         )
+        rules = rules_digest(job)
         key = digest_inputs()
         kept = EvidenceCache(Path(job.data["cache"]))
         if tool.reusable and (reused := kept.take(key, job, self.run)):
@@ -213,7 +215,7 @@ class Scan:
             cpu_s=round(end.cpu_s, 3),
             peak_rss_bytes=end.peak_rss_bytes,
             advisories=dates,
-            rules_digest=f"sha256:{job.settings['rules']}" if "rules" in job.settings else "",
+            rules_digest=rules,
             root=job.root,
             folder=job.folder,
             cache_key=key,
@@ -264,6 +266,21 @@ def _laid(tool: Tool, job: Job) -> dict[str, bytes]:
     laid = dict(tool.lay(job, Checkout(Path(job.root))))
     codec.encode(tuple(laid))
     return laid
+
+
+def rules_digest(job: Job) -> str:
+    """Digest of the rules that `job` judges by, those of the repository among them; empty where they are not files.
+
+    Raises `MalformedOutput` where one cannot be read.
+    """
+    own = job.settings.get("rules")
+    packs: Sequence[str] = job.settings.get("packs", ())
+    if own is None or not packs:
+        return "" if own is None else f"sha256:{own}"
+    total, checkout = sha256(str(own).encode()), Checkout(Path(job.root))
+    for path in (path for pack in packs for path in checkout.files(pack)):
+        total.update(f"{path}\0{sha256(checkout.read(path)).hexdigest()}\n".encode("utf-8", "surrogateescape"))
+    return f"sha256:{total.hexdigest()}"
 
 
 def _unavailable(blank: Evidence, missing: Unavailable) -> Evidence:

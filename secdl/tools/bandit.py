@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
 import msgspec
 
@@ -16,6 +17,7 @@ from secdl.tools._bandit_rules import RULES
 _LEVEL = {"HIGH": Level.HIGH, "MEDIUM": Level.MEDIUM, "LOW": Level.LOW}
 _NUMBERED = re.compile(r"^([0-9]{1,9}) ?(.*)$")
 _TOTALS = "_totals"
+_INI = "policies/bandit.ini"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,9 +74,14 @@ def subjects(config: Config) -> tuple[Subject, ...]:
     return (
         Subject(
             sources=tuple(source.path for source in sources),
-            settings={"ignore_nosec": settings.ignore_nosec},
+            settings={"ignore_nosec": settings.ignore_nosec, "rules": _digest(settings)},
         ),
     )
+
+
+def _digest(settings: Settings) -> str:
+    """sha256 over what decides which results bandit gives for the same code, beside its version."""
+    return sha256(shipped(_INI).read_bytes() + str(settings.ignore_nosec).encode()).hexdigest()
 
 
 def argv(job: Job) -> tuple[str, ...]:
@@ -85,7 +92,7 @@ def argv(job: Job) -> tuple[str, ...]:
         "--format=json",
         f"--output={job.out}",
         # A .bandit file in the scanned tree may switch tests off, and two of them end the run: bandit gets ours.
-        f"--ini={shipped('policies/bandit.ini')}",
+        f"--ini={shipped(_INI)}",
         # The default excludes every path that contains ".git" or "CVS" anywhere, our own evidence folder included.
         "--exclude=",
         *(("--ignore-nosec",) if job.settings.get("ignore_nosec") else ()),

@@ -17,6 +17,7 @@ from secdl.model.image import seal_of
 from secdl.model.tool import Stage, Tool
 from secdl.pipeline.cache import key_of
 from secdl.pipeline.plan import Options, make_plan, tools_of
+from secdl.pipeline.scan import rules_digest
 from secdl.run.checkout import Checkout
 from secdl.tools.sarif_tool import tool_of
 from tests.matrix import harness
@@ -223,3 +224,21 @@ def test_what_a_tool_is_held_to_is_part_of_what_its_evidence_is_reused_by(tree: 
         return key_of(one, job, program=program, programs={}, argv=(), lay=dict, advisories="", profile="dev")
 
     assert key(changes[change]) != key(tool)
+
+
+def test_rules_of_the_repository_and_what_switches_results_off_are_in_the_digest_of_rules(tree: Path) -> None:
+    def digests() -> dict[str, str]:
+        plan = make_plan(load_config(config), Options(config=config), run="r", now=datetime.now(UTC))
+        return {job.tool: rules_digest(job) for job in plan.jobs if job.tool in ("bandit", "semgrep")}
+
+    config = tree / "secdl.toml"
+    text = config.read_text()
+    found = [digests()]
+    (tree / "rules/own.yaml").write_text(PACK.replace("f(...)", "g(...)"))
+    found.append(digests())
+    config.write_text(text.replace('packs = ["rules"]', "packs = []"))
+    found.append(digests())
+    assert len({each["semgrep"] for each in found}) == 3
+    config.write_text(text + "\n[tools.bandit]\nignore_nosec = true\n")
+    assert digests()["bandit"] != found[0]["bandit"]
+    assert all(len(digest) == len("sha256:") + 64 for each in found for digest in each.values())
