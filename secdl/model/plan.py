@@ -32,7 +32,8 @@ class Plan:
 
     `stages` were asked for, `left_out` were not (by `--only`, or an import). `scope` is empty for the whole tree, else
     says which changes were looked at. `excluded` has an entry for every source of which configuration hides a part.
-    `imports` is true for a run of foreign reports alone.
+    `unread` names, with the reason, each source of which no scanner reads anything. `imports` is true for a run of
+    foreign reports alone.
     """
 
     schema: int = 1
@@ -46,5 +47,6 @@ class Plan:
     left_out: tuple[str, ...] = ()
     scope: str = ""
     excluded: tuple[Exclusion, ...] = ()
+    unread: tuple[str, ...] = ()
     imports: bool = False
     jobs: tuple[Job, ...] = ()

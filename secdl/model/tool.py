@@ -21,6 +21,8 @@ OUTSIDE = "outside:"
 """Path prefix of a result outside the checkout: shown, never opened."""
 LAID = "src"
 """Folder in the evidence folder for sources that are laid out: all that a scanner of folders may read, nothing else."""
+SCRIPT = ".laid.py"
+"""Ending of a laid source whose own name does not say that it is Python."""
 _NAMED = ("image:", "device:", "package:", "model:", OUTSIDE)
 
 
@@ -112,7 +114,8 @@ class Job:
         # Normalised first: `canary/../../src/a.py` is no planted defect, and `./…/canary/a.py` is one.
         if self.has_canary and (planted := _below(normpath(self.canary), full)) is not None:
             return CANARY + planted
-        inside = (self.folder and _below(normpath(self.laid), full)) or _below(root, full)
+        laid = _below(normpath(self.laid), full) if self.folder else None
+        inside = laid.removesuffix(SCRIPT) if laid else _below(root, full)
         if inside is None:
             return OUTSIDE + text
         return f"./{inside}" if inside.startswith((CANARY, *_NAMED)) else inside

@@ -1,6 +1,7 @@
 """Configuration and options → plan: which jobs, on what, why others are skipped."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +23,9 @@ from secdl.tools import builtin_tools
 from secdl.tools.sarif_tool import tool_of
 
 PROFILES = ("dev", "merge", "release")
-SUFFIXES = {Language.PYTHON: (".py",), Language.C: (".c", ".h")}
+SUFFIXES = {Language.PYTHON: (".py", ".pyw"), Language.C: (".c", ".h")}
+_SCRIPT = re.compile(rb"#!.*python", re.IGNORECASE)
+_FIRST_LINE_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
             own = {key: value for key, value in config.tools.get(tool.name, {}).items() if key not in COMMON_SETTINGS}
             made = _jobs(tool, config, own, root=root, changed=changed)
             jobs.extend(replace(job, timeout_s=timeout_s, size_cap_bytes=table.size_cap_mib << 20) for job in made)
+    read = {path for job in jobs for path in job.settings.get("planned", ())}
     return Plan(
         secdl=__version__,
         run=run,
@@ -113,6 +117,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
         left_out=tuple(stage.value for stage in planned if stage not in stages),
         scope=f"{changed.count} files changed since {options.changed_since}" if changed is not None else "",
         excluded=tuple(exclusions(root, config)) if Stage.SAST in stages else (),
+        unread=tuple(_unread(config, read)) if Stage.SAST in stages and changed is None else (),
         jobs=tuple(_linked(jobs, tools)),
     )
 
@@ -199,10 +204,32 @@ def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
             yield Exclusion(source=source.path, patterns=source.exclude, files=whole - read, of=whole)
 
 
+def _unread(config: Config, read: set[str]) -> Iterator[str]:
+    """Each source of which no scanner reads anything, and why."""
+    for source in config.source:
+        if not any(within(path, (source.path,)) for path in read):
+            unseen = Language.C in source.languages and not source.guest_facing
+            languages = " or ".join(source.languages)
+            why = "no scanner reads C that is not guest_facing" if unseen else f"no file of {languages} in it"
+            yield f"{source.path}: {why}"
+
+
 def _files(root: Path, source: Source) -> Iterator[str]:
     suffixes = tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
-    # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
-    return (_shown(name) for name in walk(root, source) if name.endswith(suffixes))
+    scripts = Language.PYTHON in source.languages
+    for name in walk(root, source):
+        if name.endswith(suffixes) or (scripts and "." not in name.rpartition("/")[2] and _is_script(root / name)):
+            # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
+            yield _shown(name)
+
+
+def _is_script(path: Path) -> bool:
+    """Whether a file without a suffix begins as a Python script does; one that cannot be read may be one."""
+    try:
+        with path.open("rb") as file:
+            return _SCRIPT.match(file.read(_FIRST_LINE_BYTES)) is not None
+    except OSError:
+        return True
 
 
 def _shown(name: str) -> str:

@@ -118,6 +118,9 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         )
         for one in plan.excluded
     ]
+    for text in plan.unread:
+        path, _, why = text.partition(": ")
+        rows.append(Row(what=f"source {path}", figure="nothing read", why=why))
     rows += _engines(record)
     rows += _advisories(record, ran)
     rows += _reused(ran)

@@ -11,8 +11,9 @@ from secdl.model.config import Config, Language
 from secdl.model.evidence import Count, Work
 from secdl.model.finding import Finding, Level
 from secdl.model.shipped import shipped
-from secdl.model.tool import CANARY, LAID, Canary, Checkout, Job, Rule, Stage, Subject, Tool
+from secdl.model.tool import CANARY, Canary, Checkout, Job, Rule, Stage, Subject, Tool
 from secdl.tools._bandit_rules import RULES
+from secdl.tools._sources import lay_python, python_files
 
 _LEVEL = {"HIGH": Level.HIGH, "MEDIUM": Level.MEDIUM, "LOW": Level.LOW}
 _NUMBERED = re.compile(r"^([0-9]{1,9}) ?(.*)$")
@@ -97,14 +98,14 @@ def argv(job: Job) -> tuple[str, ...]:
         "--exclude=",
         *(("--ignore-nosec",) if job.settings.get("ignore_nosec") else ()),
         "--",
-        *((job.laid,) if _planned(job) else ()),
+        *((job.laid,) if python_files(job) else ()),
         job.canary,
     )
 
 
 def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
     """The planned files. Given folders of the checkout, bandit follows links, out of it and to nowhere."""
-    return {f"{LAID}/{path}": checkout.read(path) for path in _planned(job)}
+    return lay_python(python_files(job), checkout)
 
 
 def parse(raw: bytes, job: Job) -> Iterator[Finding]:
@@ -135,7 +136,7 @@ def work(raw: bytes, job: Job) -> Work:
         if name != _TOTALS and not path.startswith(CANARY):
             read[path] = metrics
     unread = {job.path(error.filename): error.reason for error in report.errors}
-    unread |= {path: "not read" for path in map(job.path, _planned(job)) if path not in read and path not in unread}
+    unread |= {path: "not read" for path in map(job.path, python_files(job)) if path not in read and path not in unread}
     for path in unread:
         read.pop(path, None)
     return Work(
@@ -155,10 +156,6 @@ def rules() -> tuple[Rule, ...]:
 
 def _report(raw: bytes, job: Job) -> Report:
     return decode(raw, Report, where=f"bandit: {job.output}")
-
-
-def _planned(job: Job) -> list[str]:
-    return [path for path in job.settings.get("planned", ()) if path.endswith(".py")]
 
 
 def _snippet(result: Result) -> str:

@@ -18,6 +18,7 @@ from secdl.model.shipped import shipped
 from secdl.model.text import one_line
 from secdl.model.tool import CANARY, LAID, Canary, Checkout, Job, Rule, Stage, Subject, Tool
 from secdl.tools._plain_c import variants
+from secdl.tools._sources import lay_python, python_files
 
 PACKS = "policies/semgrep"
 """Folder of the rule packs that ship with secdl."""
@@ -36,7 +37,6 @@ _ARMS = "arms"
 _PACKS = "packs"
 """Folder in the evidence folder where packs of the repository are laid."""
 _SCOPES = (("secdl.device.", "device"), ("secdl.python.", "python"))
-_EXTENSIONS = {"device": (".c", ".h"), "python": (".py", ".pyi")}
 _CODE = re.compile(r"`([^`]+)`")
 _CWE = re.compile(r"CWE-\d+")
 
@@ -170,7 +170,7 @@ def argv(job: Job) -> tuple[str, ...]:
         "--timeout=60",
         "--timeout-threshold=0",
         "--",
-        *((job.laid,) if _planned(job, "python") or _planned(job, "device") else ()),
+        *((job.laid,) if _python(job) or _device(job) else ()),
         f"{job.folder}/{_ARMS}",
         job.canary,
     )
@@ -181,9 +181,9 @@ def lay(job: Job, checkout: Checkout) -> Mapping[str, bytes]:
 
     Given folders of the checkout, semgrep reads every language in them that it has a rule for: ROMs among Python, too.
     """
-    laid = {f"{LAID}/{path}": checkout.read(path) for path in _planned(job, "python")}
+    laid = lay_python(_python(job), checkout)
     laid[f"{_ARMS}/README"] = b"Sources again, with other arms of those #if that a parser cannot take whole.\n"
-    for path in _planned(job, "device"):
+    for path in _device(job):
         first, *others = variants(checkout.read(path).decode("utf-8", "replace"))
         laid[f"{LAID}/{path}"] = first.encode()
         laid |= {f"{_ARMS}/{arm}/{path}": other.encode() for arm, other in enumerate(others, start=1)}
@@ -222,7 +222,7 @@ def work(raw: bytes, job: Job) -> Work:
     report = _report(raw, job)
     scanned = (job.path(_unlaid(name, job)) for name in report.paths.scanned)
     read = {path for path in scanned if not path.startswith(CANARY)}
-    planned = set(map(job.path, (*_planned(job, "python"), *_planned(job, "device"))))
+    planned = set(map(job.path, (*_python(job), *_device(job))))
     unread = {path: "not read" for path in planned if path not in read}
     partly: dict[str, int] = {}
     for fault in report.errors:
@@ -294,12 +294,15 @@ def _applies(rule: str, path: str, job: Job) -> bool:
     return all(within(path, job.settings.get(key, ())) for prefix, key in _SCOPES if rule.startswith(prefix))
 
 
-def _planned(job: Job, pack: str) -> list[str]:
-    """The planned files that the rules of `pack` apply to."""
-    sources = job.settings.get(pack, ())
-    return [
-        path for path in job.settings.get("planned", ()) if path.endswith(_EXTENSIONS[pack]) and within(path, sources)
-    ]
+def _python(job: Job) -> list[str]:
+    """The planned files that the rules for Python apply to."""
+    return python_files(job, job.settings.get("python", ()))
+
+
+def _device(job: Job) -> list[str]:
+    """The planned files that the rules for device code apply to."""
+    sources = job.settings.get("device", ())
+    return [path for path in job.settings.get("planned", ()) if path.endswith((".c", ".h")) and within(path, sources)]
 
 
 def _unlaid(reported: str, job: Job) -> str:

@@ -80,6 +80,28 @@ def test_source_is_planned_however_its_path_is_written(root: Path, path: str) ->
     assert planned == {"bandit": ["tools/a.py"], "semgrep": ["hw/f.c", "tools/a.py"]}
 
 
+def test_scripts_without_a_suffix_are_python_where_their_first_line_says_so(root: Path) -> None:
+    (root / "tools/start").write_text("#!/usr/bin/env python3\n")
+    (root / "tools/shell").write_text("#!/bin/sh\n")
+    (root / "tools/gui.pyw").touch()
+    (root / "hw/gen").write_text("#!/usr/bin/python\n")
+    planned = ["tools/a.py", "tools/gui.pyw", "tools/start"]
+    assert [job.settings["planned"] for job in plan(root).jobs if job.tool == "bandit"] == [planned]
+
+
+def test_source_of_which_nothing_is_read_is_named(root: Path) -> None:
+    config = root / "secdl.toml"
+    for name, more in (("host", 'languages = ["c"]'), ("hw", 'languages = ["python"]')):
+        (root / name).mkdir(exist_ok=True)
+        config.write_text(config.read_text() + f'[[source]]\nname = "{name}-2"\npath = "{name}"\n{more}\n')
+    config.write_text(config.read_text().replace("guest_facing = true", ""))
+    assert plan(root).unread == (
+        "hw: no scanner reads C that is not guest_facing",
+        "host: no scanner reads C that is not guest_facing",
+        "hw: no file of python in it",
+    )
+
+
 def test_run_that_reads_no_source_leaves_none_of_it_out(root: Path) -> None:
     assert plan(root, only=(Stage.DEPS,)).excluded == ()
 

@@ -91,6 +91,10 @@ def test_stages_left_out_and_denominators_are_named_too() -> None:
     record = records.passing()
     hidden = Exclusion(source="hw", patterns=("hw/old", "*.inc.h"), files=3, of=1200)
     told = read(replace(record, plan=replace(record.plan, excluded=(hidden,))))["properties"]["secdl/notMeasured"]
+    unread = read(replace(record, plan=replace(record.plan, unread=("hw: no file",))))["properties"][
+        "secdl/notMeasured"
+    ]
+    assert any(row["figure"] == "nothing read" for row in unread)
     why = "configuration leaves out hw/old and *.inc.h"
     assert {"what": "excluded below hw", "figure": "3 of 1,200 files", "why": why} in told
     assert any(row["figure"] == "1 of 161" for row in read(records.failing())["properties"]["secdl/notMeasured"])

@@ -126,6 +126,14 @@ def test_what_was_laid_out_and_the_canary_are_the_only_targets():
     assert TOOL.argv(job())[-3:] == ("--", job().laid, job().canary)
 
 
+def test_scripts_without_a_suffix_are_read_under_their_own_names(checkout):
+    (checkout / "tools/start").write_text("import subprocess\nsubprocess.call('ls ' + input(), shell=True)\n")
+    (checkout / "tools/start.py").write_text("pass\n")
+    _, ran, report = run(TOOL, job(planned=["tools/start", "tools/start.py"]), checkout)
+    assert TOOL.work(report, ran).unread == ()
+    assert "B602 tools/start:2" in own(report, ran)
+
+
 def test_links_out_of_the_tree_and_dangling_ones_are_not_read(checkout, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "secret.py"
     outside.write_text("import subprocess\nsubprocess.call('ls ' + input(), shell=True)\n")
