@@ -207,11 +207,12 @@ def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
 def _unread(config: Config, read: set[str]) -> Iterator[str]:
     """Each source of which no scanner reads anything, and why."""
     for source in config.source:
-        if not any(within(path, (source.path,)) for path in read):
-            unseen = Language.C in source.languages and not source.guest_facing
-            languages = " or ".join(source.languages)
-            why = "no scanner reads C that is not guest_facing" if unseen else f"no file of {languages} in it"
-            yield f"{source.path}: {why}"
+        languages = [one for one in source.languages if one is not Language.C or source.guest_facing]
+        below = [path for path in read if within(path, (source.path,))]
+        if not languages:
+            yield f"{source.path}: no scanner reads C that is not guest_facing"
+        elif not any(path.endswith(SUFFIXES[Language.C]) is (one is Language.C) for path in below for one in languages):
+            yield f"{source.path}: no file of {' or '.join(languages)} in it"
 
 
 def _files(root: Path, source: Source) -> Iterator[str]:
