@@ -188,7 +188,7 @@ class Waiver(_Table, frozen=True, kw_only=True):
         if self.purl and (why := _no_purl(self.purl)):
             raise ValueError(f"purl {self.purl!r}: {why}; a right one is pkg:pypi/example@1.2")
         if self.expires < self.created:
-            raise ValueError("`expires` lies before `created`")
+            raise ValueError(f"`expires`, {self.expires}, lies before `created`, {self.created}")
 
 
 def _never_met(path: str) -> str:

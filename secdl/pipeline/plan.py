@@ -128,7 +128,7 @@ def profile_of(config: Config, name: str) -> Profile:
         return config.profiles[name]
     if name in PROFILES:
         return Profile()
-    raise ConfigError(f"unknown profile {name!r}", hint=nearest(name, (*PROFILES, *config.profiles)))
+    raise ConfigError(f"unknown profile {name!r}", where="--profile", hint=nearest(name, (*PROFILES, *config.profiles)))
 
 
 def _spend(config: Config, profile: Profile) -> Config:

@@ -187,7 +187,7 @@ WAIVER_FAULTS = {
     "rule alone": (('path = "a/b.py"\n', ""), "exactly one of"),
     "no rule": (('"bandit:B1"', '"bandit"'), "is not `tool:rule`"),
     "fingerprint": (('rule = "bandit:B1"\npath = "a/b.py"', 'fingerprint = "12"'), "waiver[1].fingerprint"),
-    "dates": (("2026-02-01", "2025-02-01"), "before `created`"),
+    "dates": (("2026-02-01", "2025-02-01"), "`expires`, 2025-02-01, lies before `created`, 2026-01-01"),
     "date": (("2026-02-01", '"soon"'), "waiver[1].expires: got 'soon'; expected a date such as 2026-12-31"),
     "key": (("owner", "ower"), 'did you mean "owner"'),
     "id": (('"W-1"', '"W 1"'), "waiver[1].id"),
