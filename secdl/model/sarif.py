@@ -379,6 +379,9 @@ class Reader:
         if not location.uri and 0 <= location.index < len(artifacts):
             location = artifacts[location.index].location
         uri = unquote(location.uri)
+        # RFC 8089 allows a file URI without an authority, and Java programs write it.
+        if uri.startswith("file:/") and not uri.startswith("file://"):
+            uri = uri.removeprefix("file:")
         base = self._run.original_uri_base_ids.get(location.uri_base_id)
         if base is not None and base.uri and "://" not in uri and not uri.startswith("/"):
             uri = unquote(base.uri).rstrip("/") + "/" + uri

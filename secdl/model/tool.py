@@ -1,5 +1,6 @@
 """What a tool is to secdl, and the job it is given. A module in `secdl.tools` with a `TOOL` is a plugin."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -23,6 +24,8 @@ LAID = "src"
 """Folder in the evidence folder for sources that are laid out: all that a scanner of folders may read, nothing else."""
 SCRIPT = ".laid.py"
 """Ending of a laid source whose own name does not say that it is Python."""
+# The scheme has two letters at least: `c://x` is on a drive, and a file may be called `a:b.c`.
+_ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _NAMED = ("image:", "device:", "package:", "model:", OUTSIDE)
 
 
@@ -102,13 +105,15 @@ class Job:
     def path(self, reported: str) -> str:
         """`reported` as secdl names it: repo-relative, `canary:…`, a named place, or `outside:…`."""
         text = one_line(reported, limit=1000)
-        if text.startswith("file://"):
-            text = text.removeprefix("file://")
+        if text[:7].lower() == "file://":
+            text = text[7:]
         if text.startswith(_NAMED):
             return text
         if text.startswith(CANARY):
             # Only an engine may say so: a source file of that name must not hide its findings.
             return text if self.engine else "./" + text
+        if _ELSEWHERE.match(text):
+            return OUTSIDE + text
         root = normpath(self.root or "/-")
         full = normpath(text if text.startswith("/") else f"{root}/{text}")
         # Normalised first: `canary/../../src/a.py` is no planted defect, and `./…/canary/a.py` is one.

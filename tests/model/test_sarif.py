@@ -278,6 +278,16 @@ def test_rules_are_found_by_id_or_index(more, rule, message):
         ("/r/src/a.c", "src/a.c"),
         ("file:///etc/passwd", "outside:/etc/passwd"),
         ("../x.c", "outside:../x.c"),
+        ("FILE:///r/src/a.c", "src/a.c"),
+        ("file:/r/src/a.c", "src/a.c"),
+        ("https://e.com/x", "outside:https://e.com/x"),
+        ("https%3A//e.com/../r/x", "outside:https://e.com/../r/x"),
+        ("git+ssh://e.com/x", "outside:git+ssh://e.com/x"),
+        ("c:/x.c", "c:/x.c"),
+        ("c://x.c", "c:/x.c"),
+        ("a:b.c", "a:b.c"),
+        ("https:b.c", "https:b.c"),
+        ("src/https://x", "src/https:/x"),
         ("image%3Ahost/bin/x", "image:host/bin/x"),
         ("src/%0aa.c", "src/ a.c"),
         ("%2e%2e/%2e%2e/x", "outside:../../x"),
@@ -285,6 +295,13 @@ def test_rules_are_found_by_id_or_index(more, rule, message):
 )
 def test_places_are_named_from_the_checkout(uri, path):
     assert read(document(result(uri)))[0].path == path
+
+
+def test_place_below_a_base_elsewhere_is_outside():
+    based = result("a.c")
+    based["locations"][0]["physicalLocation"]["artifactLocation"]["uriBaseId"] = "SRC"
+    (found,) = read(document(based, originalUriBaseIds={"SRC": {"uri": "https://e.com/r/"}}))
+    assert found.path == "outside:https://e.com/r/a.c"
 
 
 def test_places_by_base_index_and_logic():
