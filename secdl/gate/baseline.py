@@ -20,6 +20,7 @@ from secdl.model.text import one_line
 from secdl.model.tool import Job, Stage
 from secdl.model.verdict import Change
 
+HINT = "a baseline is a run or a whole SARIF 2.1.0 file"
 _NAMED_PLACES = ("image:", "device:", "model:", "package:")
 
 
@@ -98,7 +99,7 @@ def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: 
     it `where`.
     """
     where = where or name
-    runs = sarif.scan(raw, where=where, hint="a baseline is a run or a whole SARIF 2.1.0 file").runs
+    runs = sarif.scan(raw, where=where, hint=HINT).runs
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
     jobs = tuple(Job(name=tool, tool=tool, stage=Stage.SAST, root=root) for tool in names)
     return Baseline(

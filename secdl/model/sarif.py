@@ -17,7 +17,15 @@ from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.fingerprint import folded, numbered, without_digits
-from secdl.model.sarif_types import ArtifactLocation, Document, ReportingDescriptor, Result, RuleReference, Run
+from secdl.model.sarif_types import (
+    ArtifactLocation,
+    Document,
+    ReportingDescriptor,
+    Result,
+    RuleReference,
+    Run,
+    Summary,
+)
 from secdl.model.sarif_write import SCHEMA, UNKNOWN_VERSION, document, run_of
 from secdl.model.text import clean, one_line
 from secdl.model.tool import Job, position
@@ -35,6 +43,7 @@ __all__ = [
     "parse",
     "read",
     "results",
+    "run_id",
     "run_of",
     "scan",
     "set_aside",
@@ -83,6 +92,14 @@ def read(raw: codec.Raw, *, where: str) -> Document:
         if failure := failure_of(run):
             raise MalformedOutput(failure, where=where, hint="repair the tool and run it again")
     return document
+
+
+def run_id(report: Document) -> str:
+    """The run of secdl that `report` is the merged report of; empty where it is another's."""
+    try:
+        return msgspec.json.decode(report.properties, type=Summary).run.id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def failure_of(run: Run) -> str:

@@ -146,7 +146,18 @@ class Run(Head, frozen=True):
     external_property_file_references: dict[str, msgspec.Raw] | None = None
 
 
+class RunName(_Struct, frozen=True):
+    id: str = ""
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False):
+    """What secdl's own report says of the run it is of."""
+
+    run: RunName = msgspec.field(default=RunName(), name="secdl/run")
+
+
 class Document(_Struct, frozen=True):
     version: str
     runs: tuple[Run, ...]
     inline_external_properties: list[msgspec.Raw] | None = None
+    properties: msgspec.Raw = msgspec.Raw(b"{}")

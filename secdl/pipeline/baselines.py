@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from secdl.gate import baseline as gate
-from secdl.model import codec
+from secdl.model import codec, sarif
 from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.verdict import Verdict
@@ -62,7 +62,9 @@ def find(name: str, *, here: Path, runs: Path, today: date, judged: RunFolder | 
             content = path.read_bytes()
         except OSError as error:
             raise ConfigError(error.strerror or "unreadable", where=name, hint="name a run or a SARIF file") from error
-        gate.of_sarif(path.name, content, where=name)
+        of = sarif.run_id(sarif.scan(content, where=name, hint=gate.HINT))
+        if judged and of and of == judged.plan().run:
+            raise _itself(name)
         return Found(about=About(name=path.name), kind=_SARIF, content=content)
     run = RunFolder.find(runs, name)
     plan = run.plan()
@@ -109,8 +111,8 @@ def read(run: RunFolder, *, tools: frozenset[str], root: str, called: str = "") 
     if raw is None:
         return None
     about = codec.decode(raw, About, where=_ABOUT)
-    if (sarif := run.map(_SARIF)) is not None:
-        return gate.of_sarif(about.name, sarif, tools=tools, root=root, where=called)
+    if (report := run.map(_SARIF)) is not None:
+        return gate.of_sarif(about.name, report, tools=tools, root=root, where=called)
     lines = run.map(_FINDINGS)
     if lines is None or about.day is None:
         raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))

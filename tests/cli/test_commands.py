@@ -57,11 +57,13 @@ def test_a_run_folder_is_judged_alike_where_it_was_copied_to(
         ".secdl/runs/latest/findings.jsonl",
         ".secdl/runs/latest/evidence/echo/out.sarif",
         "link.sarif",
+        "copy.sarif",
     ],
 )
 def test_a_run_is_no_baseline_of_itself(tree: Path, capsys: pytest.CaptureFixture[str], itself: str) -> None:
     (tree / "echo.sarif").write_text(sarif("one"))
     assert main(["secure"]) == 1
+    shutil.copy(tree / ".secdl/runs/latest/report/report.sarif", tree / "copy.sarif")
     (tree / "link.sarif").symlink_to(tree / ".secdl/runs/latest/report/report.sarif")
     subprocess.run(["/bin/cp", "-r", ".secdl/runs/latest/.", "copy"], cwd=tree, check=True)
     assert (tree / itself).exists() or itself == "latest"

@@ -297,6 +297,16 @@ def test_places_are_named_from_the_checkout(uri, path):
     assert read(document(result(uri)))[0].path == path
 
 
+@pytest.mark.parametrize(
+    ("properties", "run"),
+    [({"secdl/run": {"id": "r", "x": 1}}, "r"), ({"secdl/run": 3}, ""), ({}, ""), (None, ""), ([], ""), ("x", "")],
+)
+def test_run_that_a_report_is_of_is_named_and_what_is_none_is_no_error(properties, run):
+    raw = json.dumps(document() | {"properties": properties}).encode()
+    assert sarif.run_id(sarif.scan(raw, where="x")) == run
+    assert sarif.run_id(sarif.scan(json.dumps(document()).encode(), where="x")) == ""
+
+
 def test_place_below_a_base_elsewhere_is_outside():
     based = result("a.c")
     based["locations"][0]["physicalLocation"]["artifactLocation"]["uriBaseId"] = "SRC"
