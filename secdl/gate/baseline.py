@@ -9,19 +9,18 @@ import msgspec
 
 from secdl.gate.evidence import IMPORT_PREFIX, Standing
 from secdl.gate.imports import tool_name, version_of
+from secdl.gate.reach import NAMED_PLACES, Reach
 from secdl.model import codec, sarif
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Evidence, Origin
 from secdl.model.finding import AbsentCause, Finding, Status
 from secdl.model.fingerprint import NAME, context, fingerprint, pathless
 from secdl.model.plan import Plan
-from secdl.model.scope import excluded, within
 from secdl.model.text import one_line
 from secdl.model.tool import Job, Stage
 from secdl.model.verdict import Change
 
 HINT = "a baseline is a run or a whole SARIF 2.1.0 file"
-_NAMED_PLACES = ("image:", "device:", "model:", "package:")
 
 
 Split = tuple[dict[str, date | None], list[Finding]]
@@ -267,12 +266,8 @@ class _Causes:
             self._all_valid[tool] = self._all_valid.get(tool, True) and standing.valid
             if standing.valid:
                 self._valid.setdefault(tool, []).append(standing.evidence)
-        self._sources = {job.name: job.sources for job in plan.jobs}
-        self._removed = {job.name: frozenset(job.settings.get("removed", ())) for job in plan.jobs}
+        self._reach = Reach(plan)
         self._files: dict[str, frozenset[str]] = {}
-        self._hidden: dict[str, tuple[str, ...]] = {}
-        for one in plan.excluded:
-            self._hidden[one.source] = self._hidden.get(one.source, ()) + one.patterns
         asked = {old.path for old in gone}
         self._seen = {
             (finding.tool, place.path) for finding in findings for place in finding.locations if place.path in asked
@@ -303,21 +298,15 @@ class _Causes:
     def _covers(self, evidence: Evidence, old: Finding) -> bool:
         path = old.path
         # A failed job's findings are kept, but that it looked into their files proves nothing.
-        if self._all_valid[old.tool] and (old.tool, path) in self._seen and not path.startswith(_NAMED_PLACES):
-            return True
+        seen = self._all_valid[old.tool] and (old.tool, path) in self._seen and not path.startswith(NAMED_PLACES)
         if evidence.origin is Origin.IMPORT:
             # A foreign report looked at the files that it lists, and at no folder or place that it may name.
-            return path in self._listed(evidence)
-        if not path or path.startswith(_NAMED_PLACES):
+            return seen or path in self._listed(evidence)
+        if not path or path.startswith(NAMED_PLACES):
             # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.
-            return self._all_valid[old.tool] and not self._plan.scope
-        if path in self._removed.get(evidence.job, ()):
-            return True
-        sources = self._sources.get(evidence.job, ())
-        return any(
-            within(path, (source,)) and not excluded(path, self._hidden.get(source, ()))
-            for source in (*sources, *evidence.subjects)
-        )
+            ran = self._all_valid[old.tool] and not self._plan.scope
+            return ran and (not path or self._reach.holds_place(evidence.job, old))
+        return self._reach.holds_file(evidence.job, old, evidence.subjects)
 
     def _listed(self, evidence: Evidence) -> frozenset[str]:
         if evidence.job not in self._files:

@@ -240,7 +240,9 @@ class Tool:
     canary must lie too, or more than it is told to, or that cannot read a file as it is. It is then all that the tool
     reads of the checkout, and raises as `parse` does. `narrows` is true where
     `--changed-since` may cut its sources down to changed files; its jobs carry `settings["planned"]`, the files below
-    the sources that configuration means, sorted. `weight_s` is the expected duration, for scheduling, `timeout_s` the
+    the sources that configuration means, sorted, `"reads"`, by source the endings of such files, and where cut down
+    `"removed"`, the files that are gone. `settings["scopes"]` of a tool are the sources that rules are for, by the
+    beginning of their names. `weight_s` is the expected duration, for scheduling, `timeout_s` the
     deadline before the profile's factor. `reusable` is false where the tool keeps a cache of its own or
     reads what secdl cannot know, `repeatable(job)` where that one job does; `downloads` true where it goes to the
     network, by the user's proxies.

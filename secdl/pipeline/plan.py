@@ -161,6 +161,7 @@ def _jobs(
                 settings["removed"] = [name for name in map(_shown, changed.removed) if within(name, below)]
                 skip = skip if files else "nothing that it reads has changed"
             settings["planned"] = list(files)
+            settings["reads"] = {source.path: list(_suffixes(source)) for source in _chosen(config, subject)}
         yield Job(
             name=f"{tool.name}@{subject.name}" if subject.name else tool.name,
             tool=tool.name,
@@ -191,8 +192,15 @@ def _linked(jobs: list[Job], tools: tuple[Tool, ...]) -> Iterator[Job]:
 
 def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]:
     """Files below the subject's sources that configuration means by language and `exclude`, sorted."""
-    chosen = [source for source in config.source if source.path in subject.sources]
-    yield from sorted({name for source in chosen for name in _files(root, source)})
+    yield from sorted({name for source in _chosen(config, subject) for name in _files(root, source)})
+
+
+def _chosen(config: Config, subject: Subject) -> tuple[Source, ...]:
+    return tuple(source for source in config.source if source.path in subject.sources)
+
+
+def _suffixes(source: Source) -> tuple[str, ...]:
+    return tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
 
 
 def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
@@ -216,7 +224,7 @@ def _unread(config: Config, read: set[str]) -> Iterator[str]:
 
 
 def _files(root: Path, source: Source) -> Iterator[str]:
-    suffixes = tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
+    suffixes = _suffixes(source)
     scripts = Language.PYTHON in source.languages
     for name in walk(root, source):
         if name.endswith(suffixes) or (scripts and "." not in name.rpartition("/")[2] and _is_script(root / name)):

@@ -141,6 +141,7 @@ def subjects(config: Config) -> tuple[Subject, ...]:
                 "python": list(_paths(python)),
                 "device": list(_paths(device)),
                 "packs": list(packs),
+                "scopes": {"secdl.python.": list(_paths(python)), "secdl.device.": list(_paths(device))},
                 "rules": _digest(),
             },
         ),

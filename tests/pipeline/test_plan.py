@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from secdl.model.config import load_config
+from secdl.model.config import Language, load_config
 from secdl.model.errors import ConfigError
 from secdl.model.plan import Exclusion, Plan
 from secdl.model.tool import Stage
-from secdl.pipeline.plan import Options, make_plan
+from secdl.pipeline.plan import SUFFIXES, Options, make_plan
 
 CONFIG = """
 [product]
@@ -130,3 +130,9 @@ def test_narrowed_jobs_know_what_was_removed_below_their_sources(root: Path) -> 
     (bandit,) = (job for job in made.jobs if job.tool == "bandit")
     assert (bandit.settings["planned"], bandit.settings["removed"]) == (["tools/b.py"], ["tools/a.py"])
     assert all("removed" not in job.settings for job in plan(root).jobs)
+
+
+def test_jobs_know_which_files_configuration_means_below_their_sources(root: Path) -> None:
+    reads = {job.tool: job.settings["reads"] for job in plan(root).jobs if "reads" in job.settings}
+    python, c = (list(SUFFIXES[language]) for language in (Language.PYTHON, Language.C))
+    assert reads == {"bandit": {"tools": python}, "semgrep": {"tools": python, "hw": c}}
