@@ -36,6 +36,9 @@ class ToolState:
     advisories: Mapping[str, date | None] = field(default_factory=dict)
 
 
+_NOTHING = ToolState()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """Findings to compare with. `split` takes the fingerprints that are here now; it gives, of those it knows too, the
@@ -268,6 +271,7 @@ class _Causes:
                 self._valid.setdefault(tool, []).append(standing.evidence)
         self._reach = Reach(plan)
         self._files: dict[str, frozenset[str]] = {}
+        self._tool_causes: dict[str, AbsentCause | None] = {}
         asked = {old.path for old in gone}
         self._seen = {
             (finding.tool, place.path) for finding in findings for place in finding.locations if place.path in asked
@@ -278,16 +282,26 @@ class _Causes:
         covering = [one for one in ran if self._covers(one, old)]
         if not covering:
             return AbsentCause.NOT_SCANNED
-        before = self._baseline.tools.get(old.tool, ToolState())
-        after = state_of(covering[0])
-        if covering[0].origin is Origin.IMPORT and not (before.version and after.version):
-            # A version is all that tells whether a foreign tool is the one that found it.
-            return AbsentCause.NOT_SCANNED
-        if any(_differ(getattr(before, part), getattr(after, part)) for part in ("version", "digest", "rules")):
-            return AbsentCause.RULE_CHANGED
+        before = self._baseline.tools.get(old.tool, _NOTHING)
+        if (cause := self._tool_cause(before, covering[0])) is not None:
+            return cause
         if old.purl:
-            return self._package_cause(old.purl, before, after)
+            return self._package_cause(old.purl, before, state_of(covering[0]))
         return AbsentCause.FIXED
+
+    def _tool_cause(self, before: ToolState, evidence: Evidence) -> AbsentCause | None:
+        """Why nothing that `evidence` covers can be called fixed; None where its tool is the one of `before`."""
+        if evidence.job not in self._tool_causes:
+            after = state_of(evidence)
+            parts = ("version", "digest", "rules")
+            cause = None
+            if evidence.origin is Origin.IMPORT and not (before.version and after.version):
+                # A version is all that tells whether a foreign tool is the one that found it.
+                cause = AbsentCause.NOT_SCANNED
+            elif any(_differ(getattr(before, part), getattr(after, part)) for part in parts):
+                cause = AbsentCause.RULE_CHANGED
+            self._tool_causes[evidence.job] = cause
+        return self._tool_causes[evidence.job]
 
     def _package_cause(self, purl: str, before: ToolState, after: ToolState) -> AbsentCause:
         if self._packages is not None:
