@@ -128,12 +128,17 @@ def compare(
 ) -> Compared:
     """`findings` against `baseline`: by fingerprint, then the leftovers one to one by the hash without path.
 
-    What was not scanned may be where it was: the same finding in another place is a copy of it, and new.
+    What was not scanned may be where it was: the same finding in another place is a copy of it, and new. An import
+    never lists the old name of a renamed file; its report is taken to speak of all that its tool looks at.
     """
     first, gone = baseline.split({finding.fingerprint for finding in findings})
     why = _Causes(baseline, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
     causes = [why.cause(old) for old in gone]
-    left_places = [old for old, cause in zip(gone, causes, strict=True) if cause is not AbsentCause.NOT_SCANNED]
+    left_places = [
+        old
+        for old, cause in zip(gone, causes, strict=True)
+        if cause is not AbsentCause.NOT_SCANNED or why.imported(old.tool)
+    ]
     moved = _moved([finding for finding in findings if finding.fingerprint not in first], left_places)
     left = set(moved.values())
     first |= {new: old.first_seen for new, old in _pairs(moved, left_places)}
@@ -276,6 +281,10 @@ class _Causes:
         self._seen = {
             (finding.tool, place.path) for finding in findings for place in finding.locations if place.path in asked
         }
+
+    def imported(self, tool: str) -> bool:
+        """Whether a foreign report of `tool` counts."""
+        return any(one.origin is Origin.IMPORT for one in self._valid.get(tool, ()))
 
     def cause(self, old: Finding) -> AbsentCause:
         ran = self._valid.get(old.tool, [])

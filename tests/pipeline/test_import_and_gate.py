@@ -166,3 +166,20 @@ def test_what_cannot_be_judged_by_leaves_the_run_as_it_was(imported, tmp_path, o
         judge_run(run, **{option: "nope" if option == "profile" else str(tmp_path / "f.toml")})
     assert state(run) == before
     assert judge_run(run).verdict is Word.PARTIAL
+
+
+@pytest.mark.parametrize("artifacts", [False, True])
+def test_findings_of_an_import_follow_a_renamed_file_and_moved_lines(imported, tmp_path, artifacts):
+    def sarif(name, uri, line):
+        region = {"startLine": line, "snippet": {"text": "strcpy(to, from);"}}
+        place = {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
+        more = {"artifacts": [{"location": {"uri": uri}}]} if artifacts else {}
+        raw = {"tool": {"driver": {"name": "t", "version": "1"}}} | more
+        raw["results"] = [{"ruleId": "R", "level": "error", "message": {"text": "m"}, "locations": [place]}]
+        (tmp_path / name).write_text(json.dumps({"version": "2.1.0", "runs": [raw]}))
+        return tmp_path / name
+
+    run = imported(sarif("new.sarif", "src/renamed.c", 40))
+    judge_run(run, baseline=str(sarif("old.sarif", "src/old.c", 4)))
+    (found,) = map(json.loads, (run.path / "findings.jsonl").read_text().splitlines())
+    assert (found["status"], found["locations"][0]["path"]) == ("unchanged", "src/renamed.c")
