@@ -118,6 +118,12 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         )
         for one in plan.excluded
     ]
+    for run in ran:
+        read = run.evidence.work.read
+        if run.valid and (part := read.get("files_read_in_part")):
+            figure = f"{number(part)} of {some(read.get('files', part), 'file')}"
+            why = f"{some(read.get('lines_not_parsed', 0), 'line')} that its parser stepped over"
+            rows.append(Row(what=f"{run.evidence.job} read in part", figure=figure, why=why))
     for text in plan.unread:
         path, _, why = text.partition(": ")
         rows.append(Row(what=f"source {path}", figure="nothing read", why=why))

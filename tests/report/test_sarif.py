@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from secdl.model.evidence import Outcome
+from secdl.model.evidence import Outcome, Work
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.plan import Exclusion
 from secdl.model.record import Record
@@ -95,6 +95,11 @@ def test_stages_left_out_and_denominators_are_named_too() -> None:
         "secdl/notMeasured"
     ]
     assert any(row["figure"] == "nothing read" for row in unread)
+    work = Work(read={"files": 2128, "files_read_in_part": 313, "lines_not_parsed": 1440})
+    ran = tuple(replace(e, work=work) if e.tool == "semgrep" else e for e in record.evidence)
+    told_in_part = read(replace(record, evidence=ran))["properties"]["secdl/notMeasured"]
+    why = "1,440 lines that its parser stepped over"
+    assert {"what": "semgrep read in part", "figure": "313 of 2,128 files", "why": why} in told_in_part
     why = "configuration leaves out hw/old and *.inc.h"
     assert {"what": "excluded below hw", "figure": "3 of 1,200 files", "why": why} in told
     assert any(row["figure"] == "1 of 161" for row in read(records.failing())["properties"]["secdl/notMeasured"])
