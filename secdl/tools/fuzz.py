@@ -40,6 +40,8 @@ def subjects(config: Config) -> tuple[Subject, ...]:
                 "seed": fuzz.seed,
                 "machine": fuzz.machine,
                 "device_data": data,
+                # How it was looked for: a crash that fewer or other operations miss is not mended.
+                "rules": sha256(f"{fuzz.operations} {fuzz.seed} {fuzz.machine} {data}".encode()).hexdigest(),
             },
         )
         for fuzz in config.fuzz

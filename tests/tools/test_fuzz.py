@@ -69,6 +69,16 @@ def test_what_the_result_depends_on_is_named() -> None:
     assert subject.sources == ("build/qemu-system-x86_64",)
 
 
+@pytest.mark.parametrize("change", [{"operations": 400}, {"seed": 8}, {"machine": "pc"}])
+def test_another_way_of_looking_is_another_set_of_rules(change: dict[str, object]) -> None:
+    def rules(fuzz: Fuzz) -> str:
+        (subject,) = TOOL.subjects(msgspec.structs.replace(CONFIG, fuzz=(fuzz,)))
+        return str(subject.settings["rules"])
+
+    assert rules(msgspec.structs.replace(FUZZ, **change)) != rules(FUZZ)
+    assert rules(msgspec.structs.replace(FUZZ, devices=("e1000",))) == rules(FUZZ)
+
+
 def test_evidence_of_a_script_that_starts_qemu_is_not_reused(tmp_path: Path) -> None:
     binary = tmp_path / "qemu"
     job = replace(_job(binary="./qemu"), root=str(tmp_path))
