@@ -208,8 +208,8 @@ def set_aside(result: Result) -> bool:
 
 
 def suppressed(result: Result) -> bool:
-    """Whether `result` is suppressed: a rejected suppression suppresses nothing, one under review does not yet."""
-    return bool(result.suppressions) and any(each.status == "accepted" for each in result.suppressions)
+    """Whether `result` is suppressed: not where one of its suppressions was rejected or is under review."""
+    return bool(result.suppressions) and all(each.status == "accepted" for each in result.suppressions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

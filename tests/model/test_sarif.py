@@ -240,6 +240,7 @@ def test_level_that_nobody_states_is_warning_as_the_standard_says():
         ({"suppressions": [{"kind": "inSource"}]}, False),
         ({"suppressions": [{"kind": "external", "status": "rejected"}]}, True),
         ({"suppressions": [{"kind": "external", "status": "underReview"}]}, True),
+        ({"suppressions": [{"kind": "inSource"}, {"kind": "external", "status": "rejected"}]}, True),
         ({"suppressions": []}, True),
     ],
 )
