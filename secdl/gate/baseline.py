@@ -139,9 +139,10 @@ def compare(
         for old, cause in zip(gone, causes, strict=True)
         if cause is not AbsentCause.NOT_SCANNED or why.imported(old.tool)
     ]
-    moved = _moved([finding for finding in findings if finding.fingerprint not in first], left_places)
+    unknown = [finding for finding in findings if finding.fingerprint not in first]
+    moved = _moved(unknown, left_places) | _unquoted(unknown, gone)
     left = set(moved.values())
-    first |= {new: old.first_seen for new, old in _pairs(moved, left_places)}
+    first |= {new: old.first_seen for new, old in _pairs(moved, gone)}
     absent = [
         msgspec.structs.replace(
             old,
@@ -239,8 +240,26 @@ def _moved(new: list[Finding], gone: list[Finding]) -> dict[str, str]:
     return {now: old_by_key[key] for key, now in here if count_new[key] == count_old[key] == 1}
 
 
+def _unquoted(new: list[Finding], gone: list[Finding]) -> dict[str, str]:
+    """As `_moved`, of findings that a report without source text holds: the same words of the same rule at a file."""
+
+    def key(finding: Finding) -> tuple[str, str, str, str]:
+        return (finding.tool, finding.rule, finding.path, finding.message)
+
+    bare = {old.fingerprint: key(old) for old in gone if not _has_source(old)}
+    wanted = set(bare.values())
+    here = {f.fingerprint: key(f) for f in new if wanted and key(f) in wanted and _has_source(f)}
+    count_new, count_old = Counter(here.values()), Counter(bare.values())
+    old_by_key = {words: then for then, words in bare.items()}
+    return {now: old_by_key[words] for now, words in here.items() if count_new[words] == count_old[words] == 1}
+
+
+def _has_source(finding: Finding) -> bool:
+    return bool(finding.context or finding.snippet.strip())
+
+
 def _rename_key(finding: Finding) -> str:
-    if finding.context or finding.snippet.strip():
+    if _has_source(finding):
         return pathless(finding)
     # A bare message says the same in every file: it follows a file to another folder, not to another name.
     return fingerprint(finding.tool, finding.rule, finding.path.rpartition("/")[2], context(finding), 0)

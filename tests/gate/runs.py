@@ -77,8 +77,8 @@ def evidence(tool: str, **more: Any) -> Evidence:
 
 def finding(tool: str = "bandit", rule: str = "B602", level: Level = Level.HIGH, **more: Any) -> Finding:
     path, line = more.pop("path", "src/a.py"), more.pop("line", 1)
-    settled: dict[str, Any] = {"snippet": "call(x)", "locations": (Location(path=path, line=line),)}
-    return Finding(tool=tool, rule=rule, level=level, message="m", **(settled | more))
+    settled: dict[str, Any] = {"message": "m", "snippet": "call(x)", "locations": (Location(path=path, line=line),)}
+    return Finding(tool=tool, rule=rule, level=level, **(settled | more))
 
 
 def without(evidence_of_all: tuple[Evidence, ...], tool: str) -> tuple[Evidence, ...]:

@@ -55,6 +55,14 @@ def test_renamed_file_keeps_its_findings(run):
     assert judgement.verdict.counts.absent == 0
 
 
+def test_report_without_source_text_is_a_baseline_of_one_with_it(run):
+    bare = [finding(snippet="", message=words) for words in ("one", "twice", "twice")]
+    now = [finding(snippet=f"x = {n}", message=words) for n, words in enumerate(("one", "twice", "other"))]
+    judgement = run(*now, baseline=of_run(*bare))
+    seen = [(each.message, each.status) for each in judgement.findings if each.status is not Status.ABSENT]
+    assert seen == [("one", Status.UNCHANGED), ("twice", Status.NEW), ("other", Status.NEW)]
+
+
 def test_rename_is_not_guessed_where_it_is_not_unique(run):
     old = of_run(finding(path="src/old.py"))
     judgement = run(finding(path="src/a.py"), finding(path="src/b.py"), baseline=old)
