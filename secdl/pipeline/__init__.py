@@ -125,9 +125,9 @@ def judge_run(
         if baseline == baselines.NONE:
             baselines.clear(run)
         elif baseline:
-            day = run.plan().as_of.date()
-            found = baselines.find(baseline, here=here, runs=runs or run.path.parent, today=day, judged=run)
-            baselines.copy(run, found)
+            day, beside = run.plan().as_of.date(), runs or run.path.parent
+            # Bound to no name: a large baseline must not stay in memory while the run is judged.
+            baselines.copy(run, baselines.find(baseline, here=here, runs=beside, today=day, judged=run))
         if policy:
             run.write(POLICY, read(here / policy))
         if waivers:
