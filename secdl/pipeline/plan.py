@@ -262,7 +262,7 @@ def walk(root: Path, source: Source) -> Iterator[str]:
                 inside = list(entries)
         except OSError as error:
             hint = "give access to it, or name it in `exclude` of its [[source]]"
-            raise ConfigError(f"cannot be read: {error.strerror}", where=folder, hint=hint) from error
+            raise ConfigError(f"cannot be read: {error.strerror}", where=folder or ".", hint=hint) from error
         for entry in inside:
             path = folder + entry.name
             if entry.name in NEVER or excluded(path, source.exclude):

@@ -130,7 +130,7 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     rows += _engines(record)
     rows += _advisories(record, ran)
     rows += _reused(ran)
-    return rows + _skipped(ran)
+    return rows + _skipped(record, ran)
 
 
 def _engines(record: Record) -> list[Row]:
@@ -156,12 +156,13 @@ def _engines(record: Record) -> list[Row]:
     return rows
 
 
-def _skipped(ran: tuple[Ran, ...]) -> list[Row]:
+def _skipped(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     """Jobs that had nothing to read, by why."""
     by_reason: dict[str, list[str]] = {}
     for run in ran:
         if run.skipped:
-            why = run.evidence.reason if run.evidence.subjects else "configuration names no subject"
+            named = run.evidence.subjects or record.plan.scope
+            why = run.evidence.reason if named else "configuration names no subject"
             by_reason.setdefault(why or "no reason recorded", []).append(run.evidence.job)
     return [Row(what=words.listed(jobs), figure="nothing to read", why=why) for why, jobs in by_reason.items()]
 

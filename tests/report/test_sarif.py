@@ -105,6 +105,14 @@ def test_stages_left_out_and_denominators_are_named_too() -> None:
     assert any(row["figure"] == "1 of 161" for row in read(records.failing())["properties"]["secdl/notMeasured"])
 
 
+def test_a_job_that_no_change_concerns_says_so() -> None:
+    record = records.incomplete()
+    why = "nothing that it reads has changed"
+    ran = tuple(replace(e, reason=why) if e.outcome is Outcome.SKIPPED else e for e in record.evidence)
+    narrowed = replace(record, evidence=ran, plan=replace(record.plan, scope="1 files changed since main"))
+    assert any(row["why"] == why for row in read(narrowed)["properties"]["secdl/notMeasured"])
+
+
 def test_every_planned_tool_is_a_run() -> None:
     for make in (records.passing, records.partial, records.incomplete, records.failing):
         record = make()
