@@ -39,21 +39,22 @@ _LOOSE = re.compile(
 
 def variants(text: str) -> Iterator[str]:
     """`text` as any C parser reads it, then once more for each further arm of the `#if`s that no parser takes whole."""
-    first = plain(text)
-    yield first
+    first = _without_directives(text, 0)
+    yield _without_macros(first)
+    # Few files have further arms; what tells is cheap beside what follows.
     for arm in count(1):
-        other = plain(text, arm=arm)
+        other = _without_directives(text, arm)
         if other == first:
             return
-        yield other
+        yield _without_macros(other)
 
 
-def plain(text: str, *, arm: int = 0) -> str:
-    """`text` with directives, attributes and QEMU's control macros replaced by what any C parser reads.
+def plain(text: str) -> str:
+    """`text` with directives, attributes and QEMU's control macros replaced by what any C parser reads."""
+    return next(variants(text))
 
-    Where arms of an `#if` each open a brace, only `arm` stays of them, counted from 0; the first where it has fewer.
-    """
-    text = _without_directives(text, arm)
+
+def _without_macros(text: str) -> str:
     text = _ATTRIBUTE.sub(lambda found: _blank(found[0]), text)
     text = _FORMAT.sub(lambda found: _fit('"x"', found[0]), text)
     text = _AUTOPTR.sub(lambda found: _fit(f"{found[1]} *", found[0]), text)
@@ -63,7 +64,9 @@ def plain(text: str, *, arm: int = 0) -> str:
     text = _BLOCK.sub(lambda found: found[1] + _fit("if (1)", found[2]), text)
     text = _RANGE.sub(lambda found: found[1] + _blank(found[2]), text)
     for _ in range(_GLUE_DEPTH):
-        text = _GLUE.sub(lambda found: _fit(found[1], found[0]), text)
+        text, taken = _GLUE.subn(lambda found: _fit(found[1], found[0]), text)
+        if not taken:
+            break
     return _LOOSE.sub(lambda found: _blank(found[0]), text)
 
 
@@ -81,7 +84,8 @@ def _fit(new: str, old: str) -> str:
 
 
 def _without_directives(text: str, arm: int) -> str:
-    """`text` without directives but includes. Of arms that are not balanced in themselves only one stays."""
+    """`text` without directives but includes. Of arms that are not balanced in themselves only `arm` stays, counted
+    from 0; the first where there are fewer."""
     out: list[str] = []
     stack: list[_Choice] = []
     for lines, word in _logical(text):
