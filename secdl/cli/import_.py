@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from secdl.cli.options import RUNS
 from secdl.pipeline.imports import import_files
-from secdl.run.store import RunFolder
+from secdl.run.store import RUNS, RunFolder
 
 
 @click.command("import")

@@ -12,9 +12,9 @@ from secdl.model.errors import ConfigError
 from secdl.model.toml import nearest
 from secdl.model.tool import Stage
 from secdl.pipeline.baselines import NONE
+from secdl.run.store import RUNS
 
 F = TypeVar("F", bound=Callable[..., Any])
-RUNS = Path(".secdl/runs")
 
 
 class Stages(click.ParamType[tuple[Stage, ...]]):

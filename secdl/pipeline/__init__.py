@@ -20,7 +20,7 @@ from secdl.pipeline import baselines
 from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, copy_owners, copy_waivers, gate_file, inputs_of, read
 from secdl.pipeline.judge import judge_folder, read_record, store
 from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
-from secdl.run.store import RunFolder
+from secdl.run.store import RUNS, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, 
         policy=options.policy,
         waivers=options.waivers,
     )
-    runs = root / ".secdl" / "runs"
+    runs = root / RUNS
     baseline = _baseline(options, config, runs, today=now.date())
     run = RunFolder.create(runs, now=now, token=token)
     for name, content in inputs.items():

@@ -14,7 +14,7 @@ from secdl.model.plan import Plan, Product
 from secdl.model.shipped import shipped
 from secdl.pipeline.inputs import POLICY, copy_owners, copy_waivers, read
 from secdl.run import git
-from secdl.run.store import RunFolder, measured, write_atomic
+from secdl.run.store import RUNS, RunFolder, measured, write_atomic
 
 _SIZE_CAP_BYTES = 4 << 30
 
@@ -47,7 +47,7 @@ def import_files(files: Sequence[Path], run: RunFolder | None, *, root: Path, no
 
 
 def _fresh(root: Path, *, now: datetime, token: str) -> RunFolder:
-    run = RunFolder.create(root / ".secdl" / "runs", now=now, token=token)
+    run = RunFolder.create(root / RUNS, now=now, token=token)
     run.write(POLICY, read(shipped("policies/gate.toml")))
     copy_waivers(run, root, "")
     copy_owners(run, root)

@@ -29,7 +29,7 @@ from secdl.pipeline.excerpts import EXCERPTS, read_excerpts, with_source
 from secdl.pipeline.inputs import CONFIG, INTERRUPTED, POLICY, WAIVERS
 from secdl.pipeline.plan import tools_of
 from secdl.pipeline.threats import threat_coverage
-from secdl.run.store import RunFolder, measured, sha256_of
+from secdl.run.store import RUNS, RunFolder, measured, sha256_of
 
 FINDINGS = "findings.jsonl"
 VERDICT = "verdict.json"
@@ -227,7 +227,7 @@ def _evidence(run: RunFolder, plan: Plan) -> Iterator[Evidence]:
 
 def _blank(job: Job, reason: str, plan: Plan) -> Evidence:
     # Where its output says that it lay: what it left may name planted defects by that.
-    folder = Path(plan.root, ".secdl/runs", plan.run, "evidence", job.name)
+    folder = Path(plan.root, RUNS, plan.run, "evidence", job.name)
     return Evidence(
         job=job.name,
         tool=job.tool,

@@ -23,6 +23,8 @@ from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.plan import Plan
 
+RUNS = Path(".secdl/runs")
+"""Where the runs of a repository lie, below the folder of its configuration."""
 SUMS = "SHA256SUMS"
 MARK = "evidence.json"
 _CHUNK_BYTES = 1 << 20
