@@ -1,8 +1,8 @@
 """One QEMU process that is talked to over qtest, and how it ends.
 
-Processes start here and not by `secdl.run.process.spawn`: hundreds start in a run, each must die with its engine and
-stay in its process group, and its standard error is read while it runs, so that the last words of one that floods it
-are kept.
+Processes start here and not by `secdl.run.process.execute`: they are talked to while they run, hundreds in a run, each
+must die with its engine and stay in its process group, and its standard error is read on the way, so that the last
+words of one that floods it are kept.
 """
 
 import ctypes

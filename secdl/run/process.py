@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -90,27 +89,6 @@ def execute(
         cpu_s=cpu_s,
         peak_rss_bytes=peak,
     )
-
-
-@contextmanager
-def spawn(
-    argv: Sequence[str], *, cwd: Path, folder: Path, env: Mapping[str, str] | None = None, timeout_s: float = 300.0
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A running process to talk to over its sockets; killed with its group at the end of the block or the deadline.
-
-    Raises `OSError` where it cannot start.
-    """
-    with _private_home() as home:
-        child = _start(argv, cwd=cwd, folder=folder, env=environment(home, env or {}))
-        timer = threading.Timer(timeout_s, _signal_group, args=(child.process.pid, signal.SIGKILL))
-        timer.daemon = True
-        timer.start()
-        try:
-            yield child.process
-        finally:
-            timer.cancel()
-            _end_group(child)
-            _reap(child)
 
 
 def environment(home: str, extra: Mapping[str, str]) -> dict[str, str]:

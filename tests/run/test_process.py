@@ -1,4 +1,3 @@
-import os
 import signal
 import sys
 import threading
@@ -7,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from secdl.run.process import Cancel, Exit, execute, spawn
+from secdl.run.process import Cancel, Exit, execute
 
 
 def python(tmp_path: Path, code: str, **limits: object) -> Exit:
@@ -114,9 +113,3 @@ def test_cancel_ends_what_runs_and_says_why(tmp_path: Path) -> None:
     end = python(tmp_path, "import time; time.sleep(60)", cancel=cancel)
     assert end.cancelled
     assert end.fault == "cancelled: SIGTERM"
-
-
-def test_spawned_process_is_gone_after_the_block(tmp_path: Path) -> None:
-    with spawn([sys.executable, "-c", "import time; time.sleep(60)"], cwd=tmp_path, folder=tmp_path / "o") as child:
-        os.kill(child.pid, 0)
-    assert gone(child.pid)
