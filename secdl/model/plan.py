@@ -27,13 +27,20 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A source of which no scanner reads anything, by its path, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The jobs of a run and the moment (`as_of`, UTC) that ages and expiries are judged by.
 
     `stages` were asked for, `left_out` were not (by `--only`, or an import). `scope` is empty for the whole tree, else
     says which changes were looked at. `excluded` has an entry for every source of which configuration hides a part.
-    `unread` names, with the reason, each source of which no scanner reads anything. `imports` is true for a run of
-    foreign reports alone.
+    `imports` is true for a run of foreign reports alone.
     """
 
     schema: int = 1
@@ -47,6 +54,6 @@ class Plan:
     left_out: tuple[str, ...] = ()
     scope: str = ""
     excluded: tuple[Exclusion, ...] = ()
-    unread: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
     imports: bool = False
     jobs: tuple[Job, ...] = ()

@@ -1,7 +1,6 @@
 """Configuration and options → plan: which jobs, on what, why others are skipped."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,21 +10,18 @@ from typing import Any
 import msgspec
 
 from secdl import __version__
-from secdl.model.config import COMMON_SETTINGS, Config, Language, Profile, Source, ToolTable
+from secdl.model.config import COMMON_SETTINGS, Config, Profile, ToolTable
 from secdl.model.errors import ConfigError
-from secdl.model.plan import Exclusion, Plan, Product
-from secdl.model.scope import excluded, within
+from secdl.model.plan import Plan, Product
+from secdl.model.scope import within
 from secdl.model.toml import nearest, place, read_value, show
-from secdl.model.tool import Job, Stage, Subject, Tool
+from secdl.model.tool import Job, Stage, Tool
+from secdl.pipeline.sources import chosen, exclusions, nothing_read, planned_files, shown, suffixes
 from secdl.run import git
-from secdl.run.checkout import NEVER
 from secdl.tools import builtin_tools
 from secdl.tools.sarif_tool import tool_of
 
 PROFILES = ("dev", "merge", "release")
-SUFFIXES = {Language.PYTHON: (".py", ".pyw"), Language.C: (".c", ".h")}
-_SCRIPT = re.compile(rb"#!.*python", re.IGNORECASE)
-_FIRST_LINE_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +113,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
         left_out=tuple(stage.value for stage in planned if stage not in stages),
         scope=f"{changed.count} files changed since {options.changed_since}" if changed is not None else "",
         excluded=tuple(exclusions(root, config)) if Stage.SAST in stages else (),
-        unread=tuple(_unread(config, read)) if Stage.SAST in stages and changed is None else (),
+        unread=tuple(nothing_read(config, read)) if Stage.SAST in stages and changed is None else (),
         jobs=tuple(_linked(jobs, tools)),
     )
 
@@ -158,10 +154,10 @@ def _jobs(
                 files = tuple(name for name in files if changed.hold(name))
                 sources = files
                 below = tuple(map(os.path.normpath, subject.sources))
-                settings["removed"] = [name for name in map(_shown, changed.removed) if within(name, below)]
+                settings["removed"] = [name for name in map(shown, changed.removed) if within(name, below)]
                 skip = skip if files else "nothing that it reads has changed"
             settings["planned"] = list(files)
-            settings["reads"] = {source.path: list(_suffixes(source)) for source in _chosen(config, subject)}
+            settings["reads"] = {source.path: list(suffixes(source)) for source in chosen(config, subject)}
         yield Job(
             name=f"{tool.name}@{subject.name}" if subject.name else tool.name,
             tool=tool.name,
@@ -188,86 +184,3 @@ def _linked(jobs: list[Job], tools: tuple[Tool, ...]) -> Iterator[Job]:
             same = f"{need}@{job.subject}" if job.subject else need
             needs.append(same if same in names else need)
         yield replace(job, needs=tuple(needs)) if needs else job
-
-
-def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]:
-    """Files below the subject's sources that configuration means by language and `exclude`, sorted."""
-    yield from sorted({name for source in _chosen(config, subject) for name in _files(root, source)})
-
-
-def _chosen(config: Config, subject: Subject) -> tuple[Source, ...]:
-    return tuple(source for source in config.source if source.path in subject.sources)
-
-
-def _suffixes(source: Source) -> tuple[str, ...]:
-    return tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
-
-
-def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
-    """What each source's `exclude` hides, counted: a gap that the report must own up to."""
-    for source in config.source:
-        if source.exclude:
-            whole = sum(1 for _ in _files(root, msgspec.structs.replace(source, exclude=())))
-            read = sum(1 for _ in _files(root, source))
-            yield Exclusion(source=source.path, patterns=source.exclude, files=whole - read, of=whole)
-
-
-def _unread(config: Config, read: set[str]) -> Iterator[str]:
-    """Each source of which no scanner reads anything, and why."""
-    for source in config.source:
-        languages = [one for one in source.languages if one is not Language.C or source.guest_facing]
-        below = [path for path in read if within(path, (source.path,))]
-        if not languages:
-            yield f"{source.path}: no scanner reads C that is not guest_facing"
-        elif not any(path.endswith(SUFFIXES[Language.C]) is (one is Language.C) for path in below for one in languages):
-            yield f"{source.path}: no file of {' or '.join(languages)} in it"
-
-
-def _files(root: Path, source: Source) -> Iterator[str]:
-    suffixes = _suffixes(source)
-    scripts = Language.PYTHON in source.languages
-    for name in walk(root, source):
-        if name.endswith(suffixes) or (scripts and "." not in name.rpartition("/")[2] and _is_script(root / name)):
-            # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
-            yield _shown(name)
-
-
-def _is_script(path: Path) -> bool:
-    """Whether a file without a suffix begins as a Python script does; one that cannot be read may be one."""
-    try:
-        with path.open("rb") as file:
-            return _SCRIPT.match(file.read(_FIRST_LINE_BYTES)) is not None
-    except OSError:
-        return True
-
-
-def _shown(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def walk(root: Path, source: Source) -> Iterator[str]:
-    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed.
-
-    Raises `ConfigError` where a folder cannot be listed: what nobody could look into is not clean.
-    """
-    start = os.path.normpath(source.path)
-    if (root / start).is_file():
-        yield start
-        return
-    folders = ["" if start == "." else f"{start}/"]
-    while folders:
-        folder = folders.pop()
-        try:
-            with os.scandir(root / folder) as entries:
-                inside = list(entries)
-        except OSError as error:
-            hint = "give access to it, or name it in `exclude` of its [[source]]"
-            raise ConfigError(f"cannot be read: {error.strerror}", where=folder or ".", hint=hint) from error
-        for entry in inside:
-            path = folder + entry.name
-            if entry.name in NEVER or excluded(path, source.exclude):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(f"{path}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield path

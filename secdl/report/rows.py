@@ -124,9 +124,7 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
             figure = f"{number(part)} of {some(read.get('files', part), 'file')}"
             why = f"{some(read.get('lines_not_parsed', 0), 'line')} that its parser stepped over"
             rows.append(Row(what=f"{run.evidence.job} read in part", figure=figure, why=why))
-    for text in plan.unread:
-        path, _, why = text.partition(": ")
-        rows.append(Row(what=f"source {path}", figure="nothing read", why=why))
+    rows += [Row(what=f"source {one.source}", figure="nothing read", why=one.reason) for one in plan.unread]
     rows += _engines(record)
     rows += _advisories(record, ran)
     rows += _reused(ran)

@@ -12,7 +12,8 @@ from secdl.model.config import Language, load_config
 from secdl.model.errors import ConfigError
 from secdl.model.plan import Exclusion, Plan
 from secdl.model.tool import Stage
-from secdl.pipeline.plan import SUFFIXES, Options, make_plan
+from secdl.pipeline.plan import Options, make_plan
+from secdl.pipeline.sources import SUFFIXES
 
 CONFIG = """
 [product]
@@ -95,11 +96,11 @@ def test_source_of_which_nothing_is_read_is_named(root: Path) -> None:
         (root / name).mkdir(exist_ok=True)
         config.write_text(config.read_text() + f'[[source]]\nname = "{name}-2"\npath = "{name}"\n{more}\n')
     config.write_text(config.read_text().replace("guest_facing = true", ""))
-    assert plan(root).unread == (
-        "hw: no scanner reads C that is not guest_facing",
-        "host: no scanner reads C that is not guest_facing",
-        "hw: no file of python in it",
-    )
+    assert [(one.source, one.reason) for one in plan(root).unread] == [
+        ("hw", "no scanner reads C that is not guest_facing"),
+        ("host", "no scanner reads C that is not guest_facing"),
+        ("hw", "no file of python in it"),
+    ]
 
 
 def test_run_that_reads_no_source_leaves_none_of_it_out(root: Path) -> None:

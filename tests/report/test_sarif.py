@@ -11,7 +11,7 @@ import pytest
 
 from secdl.model.evidence import Outcome, Work
 from secdl.model.finding import Finding, Level, Location
-from secdl.model.plan import Exclusion
+from secdl.model.plan import Exclusion, Unread
 from secdl.model.record import Record
 from secdl.model.sarif import parse
 from secdl.model.tool import Job, Stage
@@ -91,10 +91,9 @@ def test_stages_left_out_and_denominators_are_named_too() -> None:
     record = records.passing()
     hidden = Exclusion(source="hw", patterns=("hw/old", "*.inc.h"), files=3, of=1200)
     told = read(replace(record, plan=replace(record.plan, excluded=(hidden,))))["properties"]["secdl/notMeasured"]
-    unread = read(replace(record, plan=replace(record.plan, unread=("hw: no file",))))["properties"][
-        "secdl/notMeasured"
-    ]
-    assert any(row["figure"] == "nothing read" for row in unread)
+    nothing = Unread(source="hw", reason="no file of c in it")
+    unread = read(replace(record, plan=replace(record.plan, unread=(nothing,))))["properties"]["secdl/notMeasured"]
+    assert {"what": "source hw", "figure": "nothing read", "why": "no file of c in it"} in unread
     work = Work(read={"files": 2128, "files_read_in_part": 313, "lines_not_parsed": 1440})
     ran = tuple(replace(e, work=work) if e.tool == "semgrep" else e for e in record.evidence)
     told_in_part = read(replace(record, evidence=ran))["properties"]["secdl/notMeasured"]

@@ -1,0 +1,105 @@
+"""Which files configuration means: by source, language and `exclude`; and what of them no scanner reads."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from secdl.model.config import Config, Language, Source
+from secdl.model.errors import ConfigError
+from secdl.model.plan import Exclusion, Unread
+from secdl.model.scope import excluded, within
+from secdl.model.tool import Subject
+from secdl.run.checkout import NEVER
+
+SUFFIXES = {Language.PYTHON: (".py", ".pyw"), Language.C: (".c", ".h")}
+_SCRIPT = re.compile(rb"#!.*python", re.IGNORECASE)
+_FIRST_LINE_BYTES = 128
+
+
+def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]:
+    """Files below the subject's sources that configuration means by language and `exclude`, sorted."""
+    yield from sorted({name for source in chosen(config, subject) for name in _files(root, source)})
+
+
+def chosen(config: Config, subject: Subject) -> tuple[Source, ...]:
+    """The `[[source]]` entries that the subject reads."""
+    return tuple(source for source in config.source if source.path in subject.sources)
+
+
+def suffixes(source: Source) -> tuple[str, ...]:
+    """How the names of files in the source's languages end."""
+    return tuple(suffix for language in source.languages for suffix in SUFFIXES[language])
+
+
+def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
+    """What each source's `exclude` hides, counted: a gap that the report must own up to."""
+    for source in config.source:
+        if source.exclude:
+            whole = sum(1 for _ in _files(root, msgspec.structs.replace(source, exclude=())))
+            read = sum(1 for _ in _files(root, source))
+            yield Exclusion(source=source.path, patterns=source.exclude, files=whole - read, of=whole)
+
+
+def nothing_read(config: Config, read: set[str]) -> Iterator[Unread]:
+    """Each source of which no scanner reads anything, and why."""
+    for source in config.source:
+        languages = [one for one in source.languages if one is not Language.C or source.guest_facing]
+        below = [path for path in read if within(path, (source.path,))]
+        if not languages:
+            yield Unread(source=source.path, reason="no scanner reads C that is not guest_facing")
+        elif not any(path.endswith(SUFFIXES[Language.C]) is (one is Language.C) for path in below for one in languages):
+            yield Unread(source=source.path, reason=f"no file of {' or '.join(languages)} in it")
+
+
+def _files(root: Path, source: Source) -> Iterator[str]:
+    named = suffixes(source)
+    scripts = Language.PYTHON in source.languages
+    for name in _walk(root, source):
+        if name.endswith(named) or (scripts and "." not in name.rpartition("/")[2] and _is_script(root / name)):
+            # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
+            yield shown(name)
+
+
+def _is_script(path: Path) -> bool:
+    """Whether a file without a suffix begins as a Python script does; one that cannot be read may be one."""
+    try:
+        with path.open("rb") as file:
+            return _SCRIPT.match(file.read(_FIRST_LINE_BYTES)) is not None
+    except OSError:
+        return True
+
+
+def shown(name: str) -> str:
+    """`name` as text that every format holds: what is not UTF-8 in it becomes U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _walk(root: Path, source: Source) -> Iterator[str]:
+    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed.
+
+    Raises `ConfigError` where a folder cannot be listed: what nobody could look into is not clean.
+    """
+    start = os.path.normpath(source.path)
+    if (root / start).is_file():
+        yield start
+        return
+    folders = ["" if start == "." else f"{start}/"]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                inside = list(entries)
+        except OSError as error:
+            hint = "give access to it, or name it in `exclude` of its [[source]]"
+            raise ConfigError(f"cannot be read: {error.strerror}", where=folder or ".", hint=hint) from error
+        for entry in inside:
+            path = folder + entry.name
+            if entry.name in NEVER or excluded(path, source.exclude):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{path}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield path
