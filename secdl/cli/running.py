@@ -34,7 +34,7 @@ def scan(options: Options) -> tuple[RunFolder, bool]:
     run, plan = prepare(options, now=datetime.now(UTC).replace(microsecond=0), token=secrets.token_hex(4))
     cancel = Cancel()
     toolchain = Toolchain()
-    options = replace(options, install=options.install or _ask(plan, options, toolchain))
+    options = replace(options, install=options.install or _ask(run, plan, toolchain))
     with _signals(cancel), progress(sys.stderr, plan) as shown:
         scan_run(run, plan, options, toolchain=toolchain, progress=shown, cancel=cancel)
     done = [run.evidence(job.name) for job in plan.jobs]
@@ -52,11 +52,11 @@ def conclude(run: RunFolder, *, baseline: str = "") -> Verdict:
     return verdict
 
 
-def _ask(plan: Plan, options: Options, toolchain: Toolchain) -> bool:
+def _ask(run: RunFolder, plan: Plan, toolchain: Toolchain) -> bool:
     """Whether Debian packages may be installed: a terminal is asked once, anything else is not."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    lacking = debian_lacking(plan, options, toolchain)
+    lacking = debian_lacking(run, plan, toolchain)
     return bool(lacking) and click.confirm(f"Install the Debian packages {', '.join(lacking)}?", err=True)
 
 

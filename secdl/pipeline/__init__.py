@@ -17,7 +17,18 @@ from secdl.model.policy import load_policy, load_waivers
 from secdl.model.tool import Tool
 from secdl.model.verdict import Verdict
 from secdl.pipeline import baselines
-from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, copy_owners, copy_waivers, gate_file, inputs_of, read
+from secdl.pipeline.inputs import (
+    CONFIG,
+    INTERRUPTED,
+    POLICY,
+    WAIVERS,
+    config_of,
+    copy_owners,
+    copy_waivers,
+    gate_file,
+    inputs_of,
+    read,
+)
 from secdl.pipeline.judge import judge_folder, read_record, store
 from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
 from secdl.run.store import RUNS, RunFolder
@@ -75,7 +86,7 @@ def scan_run(
     from secdl.advisories import folder_in_use
     from secdl.pipeline.scan import Scan
 
-    tools, programs = _programs(plan, options, toolchain)
+    tools, programs = _programs(run, plan, toolchain)
     Scan(
         plan=plan,
         run=run,
@@ -92,9 +103,9 @@ def scan_run(
         run.write(INTERRUPTED, cancel.reason.encode() + b"\n")
 
 
-def debian_lacking(plan: Plan, options: Options, toolchain: "Toolchain") -> tuple[str, ...]:
+def debian_lacking(run: RunFolder, plan: Plan, toolchain: "Toolchain") -> tuple[str, ...]:
     """Debian packages that the plan needs and this machine lacks."""
-    tools, programs = _programs(plan, options, toolchain)
+    tools, programs = _programs(run, plan, toolchain)
     lacking = programs.lacking(tools[job.tool].starting(job) for job in plan.jobs if not job.skip)
     entries = (toolchain.lock.entry(name).debian for name in lacking)
     return tuple(entry.package for entry in entries if entry is not None)
@@ -161,11 +172,12 @@ def report_run(run: RunFolder) -> dict[str, Path]:
     return written
 
 
-def _programs(plan: Plan, options: Options, toolchain: "Toolchain") -> "tuple[dict[str, Tool], Programs]":
+def _programs(run: RunFolder, plan: Plan, toolchain: "Toolchain") -> "tuple[dict[str, Tool], Programs]":
+    """The plan's tools and what runs them, by the configuration that the run holds: what it was planned by."""
     from secdl.pipeline.programs import Programs
 
-    config = load_config(options.config)
-    tools = tools_of(config, where=str(options.config))
-    tables = tool_tables(config, tools, where=str(options.config))
+    config = config_of(run)
+    tools = tools_of(config)
+    tables = tool_tables(config, tools, where=str(run.path / CONFIG)) if config else {}
     overrides = {name: Path(plan.root) / table.path for name, table in tables.items() if table.path}
     return {tool.name: tool for tool in tools}, Programs(toolchain, overrides=overrides, version=plan.secdl)

@@ -4,10 +4,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from secdl.model.config import Config
-from secdl.model.errors import ConfigError
+from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.policy import load_policy, load_waivers
 from secdl.model.shipped import shipped
-from secdl.model.toml import place, show
+from secdl.model.toml import parse_toml, place, show
 from secdl.run.store import RunFolder
 
 CONFIG = "inputs/secdl.toml"
@@ -31,6 +31,16 @@ def inputs_of(config: Config, *, config_path: Path, profile: str, policy: str, w
         load_waivers(held)
         found[WAIVERS] = read(held)
     return found
+
+
+def config_of(run: RunFolder) -> Config | None:
+    """The configuration that the run was planned by, None where it has none. Raises `SecdlError`."""
+    raw = run.read(CONFIG)
+    try:
+        return parse_toml(raw.decode("utf-8-sig"), Config, where=str(run.path / CONFIG)) if raw else None
+    except UnicodeDecodeError as error:
+        hint = "`secdl secure` makes a new run"
+        raise MalformedOutput("not UTF-8", where=str(run.path / CONFIG), hint=hint) from error
 
 
 def gate_file(key: str, option: str, config: Config, *, config_path: Path) -> Path | None:

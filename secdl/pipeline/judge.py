@@ -11,7 +11,6 @@ from secdl.gate.decide import Judgement, judge
 from secdl.gate.imports import job_of
 from secdl.gate.owners import owners
 from secdl.model import codec, sarif
-from secdl.model.config import Config
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Evidence, Origin, Outcome
 from secdl.model.finding import Finding
@@ -20,13 +19,12 @@ from secdl.model.plan import Plan
 from secdl.model.policy import parse_policy, parse_waivers
 from secdl.model.record import Excerpt, Record
 from secdl.model.threat import ThreatCoverage
-from secdl.model.toml import parse_toml
 from secdl.model.tool import Job, Tool
 from secdl.model.verdict import Verdict
 from secdl.pipeline import baselines
 from secdl.pipeline.examine import split
 from secdl.pipeline.excerpts import EXCERPTS, read_excerpts, with_source
-from secdl.pipeline.inputs import CONFIG, INTERRUPTED, POLICY, WAIVERS
+from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, config_of
 from secdl.pipeline.plan import tools_of
 from secdl.pipeline.threats import threat_coverage
 from secdl.run.store import RUNS, RunFolder, measured, sha256_of
@@ -240,16 +238,7 @@ def _blank(job: Job, reason: str, plan: Plan) -> Evidence:
 
 
 def _tools(run: RunFolder, plan: Plan) -> dict[str, Tool]:
-    if not plan.jobs:
-        return {}
-    raw = run.read(CONFIG)
-    try:
-        config = parse_toml(raw.decode(), Config, where=CONFIG) if raw else None
-    except UnicodeDecodeError as error:
-        raise MalformedOutput(
-            "not UTF-8", where=str(run.path / CONFIG), hint="`secdl secure` makes a new run"
-        ) from error
-    return {tool.name: tool for tool in tools_of(config)}
+    return {tool.name: tool for tool in tools_of(config_of(run))} if plan.jobs else {}
 
 
 def _text(run: RunFolder, name: str) -> str:
