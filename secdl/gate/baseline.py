@@ -7,12 +7,12 @@ from datetime import date
 
 import msgspec
 
+from secdl.gate.absent import Causes, ToolState, differ, state_of
 from secdl.gate.evidence import IMPORT_PREFIX, Standing
 from secdl.gate.imports import tool_name, version_of
-from secdl.gate.reach import NAMED_PLACES, Reach
 from secdl.model import codec, sarif
 from secdl.model.errors import MalformedOutput
-from secdl.model.evidence import Evidence, Origin
+from secdl.model.evidence import Evidence
 from secdl.model.finding import AbsentCause, Finding, Status
 from secdl.model.fingerprint import NAME, context, fingerprint, pathless
 from secdl.model.plan import Plan
@@ -22,21 +22,7 @@ from secdl.model.verdict import Change
 
 HINT = "a baseline is a run or a whole SARIF 2.1.0 file"
 
-
 Split = tuple[dict[str, date | None], list[Finding]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolState:
-    """A tool as the baseline knew it; an empty or None part is not known."""
-
-    version: str = ""
-    digest: str = ""
-    rules: str = ""
-    advisories: Mapping[str, date | None] = field(default_factory=dict)
-
-
-_NOTHING = ToolState()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +97,6 @@ def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: 
     )
 
 
-def state_of(evidence: Evidence) -> ToolState:
-    """The tool behind `evidence`."""
-    return ToolState(
-        version=evidence.version, digest=evidence.digest, rules=evidence.rules_digest, advisories=evidence.advisories
-    )
-
-
 def compare(
     findings: list[Finding],
     baseline: Baseline,
@@ -132,7 +111,7 @@ def compare(
     never lists the old name of a renamed file; its report is taken to speak of all that its tool looks at.
     """
     first, gone = baseline.split({finding.fingerprint for finding in findings})
-    why = _Causes(baseline, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
+    why = Causes(baseline.tools, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
     causes = [why.cause(old) for old in gone]
     left_places = [
         old
@@ -165,13 +144,13 @@ def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_diges
     now = {standing.evidence.tool: state_of(standing.evidence) for standing in standings if standing.valid}
     for name in sorted({*baseline.tools, *now}):
         before, after = baseline.tools.get(name, ToolState()), now.get(name, ToolState())
-        if _differ(before.version, after.version):
+        if differ(before.version, after.version):
             found.append(Change(what="tool", name=name, before=before.version, after=after.version))
-        elif _differ(before.digest, after.digest):
+        elif differ(before.digest, after.digest):
             found.append(Change(what="tool", name=name, before=before.digest, after=after.digest))
-        if _differ(before.rules, after.rules):
+        if differ(before.rules, after.rules):
             found.append(Change(what="rule", name=name, before=before.rules, after=after.rules))
-    if _differ(baseline.policy_digest, policy_digest):
+    if differ(baseline.policy_digest, policy_digest):
         found.append(Change(what="policy", name="policy", before=baseline.policy_digest, after=policy_digest))
     return tuple(found)
 
@@ -268,97 +247,3 @@ def _rename_key(finding: Finding) -> str:
 def _pairs(moved: dict[str, str], gone: list[Finding]) -> Iterator[tuple[str, Finding]]:
     by_fingerprint = {old.fingerprint: old for old in gone}
     return ((now, by_fingerprint[then]) for now, then in moved.items())
-
-
-class _Causes:
-    """Why findings are gone. Only evidence that counts, of a tool that did not change, may say that code changed."""
-
-    def __init__(
-        self,
-        baseline: Baseline,
-        findings: list[Finding],
-        gone: list[Finding],
-        *,
-        plan: Plan,
-        standings: tuple[Standing, ...],
-        packages: frozenset[str] | None,
-    ) -> None:
-        self._baseline = baseline
-        self._plan = plan
-        self._packages = None if packages is None else frozenset(_bare(purl) for purl in packages)
-        self._valid: dict[str, list[Evidence]] = {}
-        self._all_valid: dict[str, bool] = {}
-        for standing in standings:
-            tool = standing.evidence.tool
-            self._all_valid[tool] = self._all_valid.get(tool, True) and standing.valid
-            if standing.valid:
-                self._valid.setdefault(tool, []).append(standing.evidence)
-        self._reach = Reach(plan)
-        self._files: dict[str, frozenset[str]] = {}
-        self._tool_causes: dict[str, AbsentCause | None] = {}
-        asked = {old.path for old in gone}
-        self._seen = {
-            (finding.tool, place.path) for finding in findings for place in finding.locations if place.path in asked
-        }
-
-    def imported(self, tool: str) -> bool:
-        """Whether a foreign report of `tool` counts."""
-        return any(one.origin is Origin.IMPORT for one in self._valid.get(tool, ()))
-
-    def cause(self, old: Finding) -> AbsentCause:
-        ran = self._valid.get(old.tool, [])
-        covering = [one for one in ran if self._covers(one, old)]
-        if not covering:
-            return AbsentCause.NOT_SCANNED
-        before = self._baseline.tools.get(old.tool, _NOTHING)
-        if (cause := self._tool_cause(before, covering[0])) is not None:
-            return cause
-        if old.purl:
-            return self._package_cause(old.purl, before, state_of(covering[0]))
-        return AbsentCause.FIXED
-
-    def _tool_cause(self, before: ToolState, evidence: Evidence) -> AbsentCause | None:
-        """Why nothing that `evidence` covers can be called fixed; None where its tool is the one of `before`."""
-        if evidence.job not in self._tool_causes:
-            after = state_of(evidence)
-            parts = ("version", "digest", "rules")
-            cause = None
-            if evidence.origin is Origin.IMPORT and not (before.version and after.version):
-                # A version is all that tells whether a foreign tool is the one that found it.
-                cause = AbsentCause.NOT_SCANNED
-            elif any(_differ(getattr(before, part), getattr(after, part)) for part in parts):
-                cause = AbsentCause.RULE_CHANGED
-            self._tool_causes[evidence.job] = cause
-        return self._tool_causes[evidence.job]
-
-    def _package_cause(self, purl: str, before: ToolState, after: ToolState) -> AbsentCause:
-        if self._packages is not None:
-            return AbsentCause.ADVISORY_WITHDRAWN if _bare(purl) in self._packages else AbsentCause.FIXED
-        # Without a list of packages, only unchanged advisory data proves that the package is what changed.
-        return AbsentCause.FIXED if dict(before.advisories) == dict(after.advisories) else AbsentCause.RULE_CHANGED
-
-    def _covers(self, evidence: Evidence, old: Finding) -> bool:
-        path = old.path
-        # A failed job's findings are kept, but that it looked into their files proves nothing.
-        seen = self._all_valid[old.tool] and (old.tool, path) in self._seen and not path.startswith(NAMED_PLACES)
-        if evidence.origin is Origin.IMPORT:
-            # A foreign report looked at the files that it lists, and at no folder or place that it may name.
-            return seen or path in self._listed(evidence)
-        if not path or path.startswith(NAMED_PLACES):
-            # A place that is no file: covered once every job of the tool ran, since jobs are made of such places.
-            ran = self._all_valid[old.tool] and not self._plan.scope
-            return ran and (not path or self._reach.holds_place(evidence.job, old))
-        return self._reach.holds_file(evidence.job, old, evidence.subjects)
-
-    def _listed(self, evidence: Evidence) -> frozenset[str]:
-        if evidence.job not in self._files:
-            self._files[evidence.job] = frozenset(evidence.subjects)
-        return self._files[evidence.job]
-
-
-def _differ(before: str, after: str) -> bool:
-    return bool(before and after and before != after)
-
-
-def _bare(purl: str) -> str:
-    return purl.partition("?")[0]
