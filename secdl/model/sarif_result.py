@@ -161,6 +161,11 @@ class Reader:
         return named.strip() or (rule.id if rule else "") or "unnamed", rule or ReportingDescriptor()
 
     def _message(self, result: Result, view: _RuleView) -> str:
+        said = self._said(result, view)
+        more = len(result.locations) - _MAX_LOCATIONS
+        return said if more <= 0 else f"{said[: _MAX_MESSAGE - 80]} (and {more:,} more places in the report)"
+
+    def _said(self, result: Result, view: _RuleView) -> str:
         message, rule = result.message, view.rule
         text = message.text
         if text and not message.arguments and len(text) <= _MAX_MESSAGE and text.isprintable():

@@ -346,6 +346,15 @@ def test_text_of_a_foreign_report_is_made_safe():
     assert (len(found.aliases), len(found.locations), found.cwe) == (50, 50, ("CWE-79",))
 
 
+def test_places_that_are_left_out_are_counted_in_the_message():
+    place = result()["locations"]
+    assert read(document(result(locations=place * 50)))[0].message == "m"
+    raw = json.dumps(document(result(locations=place * 1251))).encode()
+    (found,) = read(raw)
+    assert (len(found.locations), found.message) == (50, "m (and 1,201 more places in the report)")
+    assert list(sarif.identified(raw, job())) == list(identify([found]))
+
+
 @pytest.mark.parametrize("line", [0, -4, 2**40])
 def test_line_that_cannot_be_is_none(line):
     one = result()
