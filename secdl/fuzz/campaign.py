@@ -68,6 +68,7 @@ def fuzz_device(plan: DevicePlan, *, folder: Path, out: Path) -> DeviceResult:
         bars=tuple(bars),
         triage_seconds=round(time.monotonic() - began - seconds, 3),
         crashes=crashes,
+        loaded=tuple(sorted(campaign.loaded)),
     )
 
 
@@ -78,6 +79,7 @@ class _Campaign:
         self.plan, self.folder = plan, folder
         self.operations = self.refused = self.sessions = 0
         self.cut_short = ""
+        self.loaded: frozenset[str] = frozenset()
         self.stream = sha256()
         builtin = discovery.addresses(plan.machine, folder)
         with Vm(plan.target, folder=folder) as vm:
@@ -112,6 +114,7 @@ class _Campaign:
         sent: list[str] = []
         with Vm(self.plan.target, folder=self.folder) as vm:
             vm.ask(self.layout.base() or _NOTHING)
+            self.loaded |= vm.loaded()
             for lines in self.generator.session(index, size):
                 batch = vm.run(lines, watchdog_s=self.plan.watchdog_s)
                 good = qtest.succeeded(batch.replies)

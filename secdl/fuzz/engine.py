@@ -23,6 +23,7 @@ from secdl.fuzz.plan import DevicePlan, DeviceResult
 from secdl.fuzz.vm import Target, die_with_parent
 from secdl.model import codec
 from secdl.model.errors import ToolFailed
+from secdl.run.store import sha256_of
 
 CANARIES = ("crash", "abort", "hang")
 # A miss is as likely as e^-26: the planted bugs take 2,300 operations on average.
@@ -48,7 +49,8 @@ class Order:
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """`coverage.json`: what was fuzzed, and of how much. `reachable` counts the binary's device types on PCI
-    and on any other bus that a fuzzed device sits on."""
+    and on any other bus that a fuzzed device sits on. `loaded` maps the files that the devices ran from to their
+    sha256, empty for one that is gone: nothing can equal that."""
 
     schema: int = 1
     name: str
@@ -58,6 +60,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     reachable: dict[str, int]
     devices: tuple[DeviceResult, ...]
     canaries: tuple[DeviceResult, ...]
+    loaded: dict[str, str]
 
     @property
     def operations(self) -> int:
@@ -77,15 +80,24 @@ def run(order: Order, *, out: Path) -> Coverage:
     planted = [_canary(order, bug, deadline) for bug in order.canaries]
     with _private_folder() as folder:
         results = _all(planted + plans, jobs=order.jobs, folder=folder, out=out)
+    devices = tuple(results[len(planted) :])
     return Coverage(
         name=order.name,
         binary=binary,
         machine=order.machine,
         seed=order.seed,
         reachable=reachable,
-        devices=tuple(results[len(planted) :]),
+        devices=devices,
         canaries=tuple(results[: len(planted)]),
+        loaded={name: _digest(Path(name)) for name in sorted({name for one in devices for name in one.loaded})},
     )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
 
 
 def machine_argv(binary: Path, machine: str) -> tuple[str, ...]:

@@ -70,7 +70,8 @@ class CrashFound(msgspec.Struct, frozen=True, kw_only=True):
 class DeviceResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to one device. `operations` were answered with OK, of `planned`; `fault` says in one line why it
     was not done whole; `cut_short` why that was enough all the same. `registers_live` answered a probe, and
-    `registers_touched` of them were used; `offsets_touched` counts every distinct place in its windows."""
+    `registers_touched` of them were used; `offsets_touched` counts every distinct place in its windows.
+    `loaded` are the files of the program, its libraries and its modules."""
 
     device: str
     about: str = ""
@@ -94,3 +95,4 @@ class DeviceResult(msgspec.Struct, frozen=True, kw_only=True):
     bars: tuple[BarSeen, ...] = ()
     crashes: tuple[CrashFound, ...] = ()
     argv: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()

@@ -27,7 +27,8 @@ def work(coverage: Coverage) -> Work:
     """Devices and operations, canaries excluded; unread is what did not start or was not done whole."""
     done = [result for result in coverage.devices if result.operations]
     unread = [one_line(f"device:{result.device}: {result.fault}") for result in coverage.devices if result.fault]
-    return Work(read={"devices": len(done), "operations": coverage.operations}, unread=tuple(unread))
+    read = {"devices": len(done), "operations": coverage.operations}
+    return Work(read=read, unread=tuple(unread), loaded=coverage.loaded)
 
 
 def document(coverage: Coverage) -> bytes:

@@ -50,10 +50,13 @@ class Work:
 
     `read` counts by unit, as in `{"files": 42, "lines": 9000}`; all zero means that it read nothing.
     `unread` names planned subjects that it could not read or parse; one is enough to void the evidence.
+    `loaded` maps what an engine found loaded in the programs that it tests (absolute path) to the sha256 of each:
+    where one is another by now, the evidence speaks of the past.
     """
 
     read: dict[str, Count] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    loaded: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

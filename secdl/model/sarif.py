@@ -149,6 +149,7 @@ def work(raw: codec.Raw, job: Job) -> Work:
     failed or has no results."""
     counts: Counter[str] = Counter()
     missed: list[str] = []
+    loaded: dict[str, str] = {}
     for run in _own_runs(read(raw, where=f"{job.tool}: {job.output}"), job):
         missed.extend(unread(run))
         claimed = run.properties.get("secdl/work")
@@ -156,10 +157,11 @@ def work(raw: codec.Raw, job: Job) -> Work:
             stated = codec.convert(claimed, Work, where=f"{job.tool}: {job.output}: secdl/work")
             counts.update({one_line(unit, limit=40): count for unit, count in stated.read.items()})
             missed.extend(one_line(name) for name in stated.unread)
+            loaded |= stated.loaded
         else:
             aside = sum(map(suppressed, results(run, raw, where=f"{job.tool}: {job.output}")))
             counts.update(foreign_work(run, suppressed=aside))
-    return Work(read=dict(counts), unread=tuple(missed))
+    return Work(read=dict(counts), unread=tuple(missed), loaded=loaded)
 
 
 def _own_runs(report: Document, job: Job) -> tuple[Run, ...]:

@@ -50,7 +50,7 @@ def run_of(
     }
     properties = dict(more.pop("properties", {}))
     if work is not None:
-        properties["secdl/work"] = {"read": work.read, "unread": list(work.unread)}
+        properties["secdl/work"] = {"read": work.read, "unread": list(work.unread), "loaded": work.loaded}
     run: dict[str, Any] = {"tool": {"driver": driver}, **more}
     run["results"] = [_result(finding, index[finding.rule]) for finding in found]
     run.setdefault("invocations", [{"executionSuccessful": True}])

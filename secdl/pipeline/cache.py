@@ -76,13 +76,16 @@ class EvidenceCache:
         self._folder = folder / "evidence"
 
     def take(self, key: str, job: Job, run: RunFolder) -> Evidence | None:
-        """Copies the evidence of `key` into `run`; None where there is none or it is damaged."""
+        """Copies the evidence of `key` into `run`; None where there is none, it is damaged, or what it
+        speaks of is loaded from other files by now."""
         kept = self._folder / key
         try:
             evidence = codec.load(kept / MARK, Evidence)
         except MalformedOutput:
             return None
-        if any(not (kept / name).is_file() or sha256_of(kept / name) != d for name, d in evidence.files.items()):
+        files = {kept / name: digest for name, digest in evidence.files.items()}
+        files |= {Path(name): digest for name, digest in evidence.work.loaded.items()}
+        if any(_digest_or_none(path) != digest for path, digest in files.items()):
             shutil.rmtree(kept, ignore_errors=True)
             return None
         target = run.evidence_folder(job.name)
@@ -103,6 +106,13 @@ class EvidenceCache:
             temporary.replace(kept)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _digest_or_none(path: Path) -> str | None:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
 
 
 def advisories_digest(folder: Path) -> str:

@@ -36,6 +36,9 @@ def test_a_run_on_the_installed_qemu_finds_its_canaries_and_says_how_much_it_did
     assert [device.device for device in coverage.devices] == ["pcnet", "rtl8139"]
     assert coverage.reachable["pci"] > 100
     assert len(coverage.binary.sha256) == 64
+    assert work.loaded == coverage.loaded
+    assert work.loaded[str(qemu)] == coverage.binary.sha256
+    assert any("/libglib-2.0.so" in name for name in work.loaded)
     for planted in coverage.canaries:
         assert (tmp_path / "reproducers" / planted.crashes[0].script).is_file()
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from secdl.model.config import SarifTool, load_config
-from secdl.model.evidence import Origin, Program
+from secdl.model.evidence import Evidence, Origin, Outcome, Program, Work
 from secdl.model.image import seal_of
-from secdl.model.tool import Stage, Tool
-from secdl.pipeline.cache import key_of
+from secdl.model.tool import Job, Stage, Tool
+from secdl.pipeline.cache import EvidenceCache, key_of
 from secdl.pipeline.plan import Options, make_plan, tools_of
 from secdl.pipeline.scan import rules_digest
 from secdl.run.checkout import Checkout
+from secdl.run.store import RunFolder, sha256_of
 from secdl.tools.sarif_tool import tool_of
 from tests.matrix import harness
 
@@ -200,6 +201,29 @@ def test_what_changed_while_the_tool_ran_is_not_reused_when_it_comes_back(tmp_pa
     second, reused = run()
     assert reused == ""
     assert run()[1] == second
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"new"), Path.unlink])
+def test_what_ran_from_a_library_is_not_reused_with_another(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    library = tmp_path / "libslirp.so.0"
+    library.write_bytes(b"old")
+    job = Job(name="fuzz", tool="fuzz", stage=Stage.FUZZ)
+    runs = [RunFolder.create(tmp_path / "runs", now=datetime.now(UTC), token=str(n)) for n in range(4)]
+    evidence = Evidence(job="fuzz", tool="fuzz", stage="fuzz", outcome=Outcome.OK)
+
+    def keep(run: RunFolder) -> None:
+        work = Work(read={"operations": 1}, loaded={str(library): sha256_of(library)})
+        run.commit(replace(evidence, work=work))
+        kept.keep("key", replace(evidence, work=work), run)
+
+    kept = EvidenceCache(tmp_path / "cache")
+    keep(runs[0])
+    assert kept.take("key", job, runs[1]) is not None
+    change(library)
+    assert kept.take("key", job, runs[2]) is None
+    library.write_bytes(b"newer")
+    keep(runs[2])
+    assert kept.take("key", job, runs[3]) is not None
 
 
 def test_a_configured_program_is_never_reused_since_nobody_knows_what_it_reads() -> None:
