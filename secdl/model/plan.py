@@ -27,6 +27,14 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """Folders below a source that nothing looks into, because of their names, sorted."""
+
+    source: str
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A source of which no scanner reads anything, by its path, and why."""
 
@@ -54,6 +62,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     scope: str = ""
     excluded: tuple[Exclusion, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     unread: tuple[Unread, ...] = ()
     imports: bool = False
     jobs: tuple[Job, ...] = ()

@@ -9,14 +9,16 @@ import msgspec
 
 from secdl.model.config import Config, Language, Source
 from secdl.model.errors import ConfigError
-from secdl.model.plan import Exclusion, Unread
+from secdl.model.plan import Exclusion, PassedOver, Unread
 from secdl.model.scope import excluded, within
 from secdl.model.tool import Subject
-from secdl.run.checkout import NEVER
+from secdl.run.checkout import ENVIRONMENTS, NEVER
 
 SUFFIXES = {Language.PYTHON: (".py", ".pyw"), Language.C: (".c", ".h")}
 _SCRIPT = re.compile(rb"#!.*python", re.IGNORECASE)
 _FIRST_LINE_BYTES = 128
+# Nobody declares a cache of compiled code, but a source file in it can be run.
+_CLOSED = NEVER - {"__pycache__"}
 
 
 def planned_files(root: Path, config: Config, subject: Subject) -> Iterator[str]:
@@ -77,16 +79,32 @@ def shown(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _walk(root: Path, source: Source) -> Iterator[str]:
-    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed.
+def passed_over(root: Path, config: Config) -> Iterator[PassedOver]:
+    """The environments below each source, by name, which no scanner looks into."""
+    for source in config.source:
+        found = (path for path, entry in _entries(root, source) if entry.name in ENVIRONMENTS and _is_folder(entry))
+        if folders := tuple(sorted(map(shown, found))):
+            yield PassedOver(source=source.path, folders=folders)
 
-    Raises `ConfigError` where a folder cannot be listed: what nobody could look into is not clean.
-    """
+
+def _walk(root: Path, source: Source) -> Iterator[str]:
+    """Repo-relative POSIX paths of the regular files in `source` that it does not exclude; links are not followed."""
     start = os.path.normpath(source.path)
     if (root / start).is_file():
         yield start
         return
-    folders = ["" if start == "." else f"{start}/"]
+    for path, entry in _entries(root, source):
+        if entry.is_file(follow_symlinks=False):
+            yield path
+
+
+def _entries(root: Path, source: Source) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All that lies in the folder `source` and is not excluded, by path; environments and the like are not entered.
+
+    Raises `ConfigError` where a folder cannot be listed: what nobody could look into is not clean.
+    """
+    start = os.path.normpath(source.path)
+    folders = ["" if start == "." else f"{start}/"] if (root / start).is_dir() else []
     while folders:
         folder = folders.pop()
         try:
@@ -97,9 +115,12 @@ def _walk(root: Path, source: Source) -> Iterator[str]:
             raise ConfigError(f"cannot be read: {error.strerror}", where=folder or ".", hint=hint) from error
         for entry in inside:
             path = folder + entry.name
-            if entry.name in NEVER or excluded(path, source.exclude):
+            if excluded(path, source.exclude):
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            if entry.name not in _CLOSED and _is_folder(entry):
                 folders.append(f"{path}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield path
+            yield path, entry
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)

@@ -11,6 +11,8 @@ from secdl.model.verdict import WORD_OF_KIND, ReasonKind, Verdict, Word
 from secdl.report import engines, words
 from secdl.report.words import number, some
 
+_FEW = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -118,6 +120,14 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         )
         for one in plan.excluded
     ]
+    rows += [
+        Row(
+            what=f"passed over below {one.source}",
+            figure=some(len(one.folders), "folder"),
+            why=f"environments are not looked into: {words.listed(_few(one.folders))}",
+        )
+        for one in plan.passed_over
+    ]
     for run in ran:
         read = run.evidence.work.read
         if run.valid and (part := read.get("files_read_in_part")):
@@ -129,6 +139,10 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
     rows += _advisories(record, ran)
     rows += _reused(ran)
     return rows + _skipped(record, ran)
+
+
+def _few(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names if len(names) <= _FEW else (*names[: _FEW - 1], f"{number(len(names) - _FEW + 1)} more")
 
 
 def _engines(record: Record) -> list[Row]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from secdl.model.errors import MalformedOutput
 
 LARGEST = 64 << 20
-NEVER = frozenset({".git", ".hg", ".secdl", ".nox", ".tox", ".venv", "__pycache__", "node_modules"})
-"""Folders that are not what a repository declares: runs of secdl, environments, caches."""
+ENVIRONMENTS = frozenset({".nox", ".tox", ".venv", "node_modules"})
+"""Folders that hold the code of others, installed for this checkout."""
+NEVER = ENVIRONMENTS | {".git", ".hg", ".secdl", "__pycache__"}
+"""Folders that are not what a repository declares: environments, history, runs of secdl, caches."""
 
 
 class Checkout:

@@ -10,7 +10,7 @@ import pytest
 
 from secdl.model.config import Language, load_config
 from secdl.model.errors import ConfigError
-from secdl.model.plan import Exclusion, Plan
+from secdl.model.plan import Exclusion, PassedOver, Plan
 from secdl.model.tool import Stage
 from secdl.pipeline.plan import Options, make_plan
 from secdl.pipeline.sources import SUFFIXES
@@ -101,6 +101,18 @@ def test_source_of_which_nothing_is_read_is_named(root: Path) -> None:
         ("host", "no scanner reads C that is not guest_facing"),
         ("hw", "no file of python in it"),
     ]
+
+
+def test_environments_below_a_source_are_named_and_a_source_file_in_a_cache_is_read(root: Path) -> None:
+    for name in ("tools/.venv/x.py", "tools/web/node_modules/m/a.py", "tools/__pycache__/b.py", "tools/old/.tox/y.py"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+    made = plan(root)
+    assert made.passed_over == (PassedOver(source="tools", folders=("tools/.venv", "tools/web/node_modules")),)
+    assert [job.settings["planned"] for job in made.jobs if job.tool == "bandit"] == [
+        ["tools/__pycache__/b.py", "tools/a.py"]
+    ]
+    assert plan(root, only=(Stage.DEPS,)).passed_over == ()
 
 
 def test_run_that_reads_no_source_leaves_none_of_it_out(root: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from secdl.model.evidence import Outcome, Work
 from secdl.model.finding import Finding, Level, Location
-from secdl.model.plan import Exclusion, Unread
+from secdl.model.plan import Exclusion, PassedOver, Unread
 from secdl.model.record import Record
 from secdl.model.sarif import parse
 from secdl.model.tool import Job, Stage
@@ -91,6 +91,13 @@ def test_stages_left_out_and_denominators_are_named_too() -> None:
     record = records.passing()
     hidden = Exclusion(source="hw", patterns=("hw/old", "*.inc.h"), files=3, of=1200)
     told = read(replace(record, plan=replace(record.plan, excluded=(hidden,))))["properties"]["secdl/notMeasured"]
+    folders = tuple(f"src/{n}/node_modules" for n in range(7))
+    over = read(replace(record, plan=replace(record.plan, passed_over=(PassedOver(source="src", folders=folders),))))
+    assert {
+        "what": "passed over below src",
+        "figure": "7 folders",
+        "why": f"environments are not looked into: {', '.join(folders[:4])} and 3 more",
+    } in over["properties"]["secdl/notMeasured"]
     nothing = Unread(source="hw", reason="no file of c in it")
     unread = read(replace(record, plan=replace(record.plan, unread=(nothing,))))["properties"]["secdl/notMeasured"]
     assert {"what": "source hw", "figure": "nothing read", "why": "no file of c in it"} in unread
