@@ -189,20 +189,7 @@ class Scan:
             self.run.write(f"evidence/{job.name}/{name}", content)
         self.progress.started(job)
         began = datetime.now(UTC)
-        end = execute(
-            argv,
-            cwd=Path(job.root),
-            folder=folder,
-            # An engine must be the secdl that runs here, from wherever it was imported.
-            env={
-                **tool.env,
-                **({"PYTHONPATH": str(PACKAGE.parent)} if tool.builtin else {}),
-                **(proxies() if tool.downloads else {}),
-            },
-            timeout_s=job.timeout_s,
-            size_cap_bytes=job.size_cap_bytes,
-            cancel=self.cancel,
-        )
+        end = self._execute(job, tool, argv)
         evidence = replace(
             blank,
             version=program.version,
@@ -228,6 +215,19 @@ class Scan:
             except OSError as error:
                 self.progress.note(f"{job.name}: its evidence could not be kept for a later run: {error.strerror}")
         return evidence
+
+    def _execute(self, job: Job, tool: Tool, argv: tuple[str, ...]) -> Exit:
+        # An engine must be the secdl that runs here, from wherever it was imported.
+        engine = {"PYTHONPATH": str(PACKAGE.parent)} if tool.builtin else {}
+        return execute(
+            argv,
+            cwd=Path(job.root),
+            folder=Path(job.folder),
+            env={**tool.env, **engine, **(proxies() if tool.downloads else {})},
+            timeout_s=job.timeout_s,
+            size_cap_bytes=job.size_cap_bytes,
+            cancel=self.cancel,
+        )
 
     def _plant(self, job: Job, tool: Tool) -> dict[str, int]:
         """Copies the planted defects beside the output; gives the hits to expect."""

@@ -6,6 +6,7 @@ from datetime import date
 
 from secdl.model.evidence import Evidence, Origin, Outcome
 from secdl.model.finding import AbsentCause
+from secdl.model.plan import Plan
 from secdl.model.record import Record
 from secdl.model.verdict import WORD_OF_KIND, ReasonKind, Verdict, Word
 from secdl.report import engines, words
@@ -107,6 +108,22 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
             what = reason.tool or reason.kind.value.replace("_", " ")
             why = reason.message.removeprefix(f"{what}: ")
             rows.append(Row(what=what, figure=reason.kind.value.replace("_", " "), why=why))
+    rows += _unplanned(plan)
+    for run in ran:
+        read = run.evidence.work.read
+        if run.valid and (part := read.get("files_read_in_part")):
+            figure = f"{number(part)} of {some(read.get('files', part), 'file')}"
+            why = f"{some(read.get('lines_not_parsed', 0), 'line')} that its parser stepped over"
+            rows.append(Row(what=f"{run.evidence.job} read in part", figure=figure, why=why))
+    rows += _engines(record)
+    rows += _advisories(record, ran)
+    rows += _reused(ran)
+    return rows + _skipped(record, ran)
+
+
+def _unplanned(plan: Plan) -> list[Row]:
+    """What the plan itself leaves out, by option or configuration."""
+    rows: list[Row] = []
     if plan.left_out:
         what = "stage" if len(plan.left_out) == 1 else "stages"
         rows.append(Row(what=f"{what} {words.listed(plan.left_out)}", figure="left out", why="not asked for"))
@@ -128,17 +145,7 @@ def gaps(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
         )
         for one in plan.passed_over
     ]
-    for run in ran:
-        read = run.evidence.work.read
-        if run.valid and (part := read.get("files_read_in_part")):
-            figure = f"{number(part)} of {some(read.get('files', part), 'file')}"
-            why = f"{some(read.get('lines_not_parsed', 0), 'line')} that its parser stepped over"
-            rows.append(Row(what=f"{run.evidence.job} read in part", figure=figure, why=why))
-    rows += [Row(what=f"source {one.source}", figure="nothing read", why=one.reason) for one in plan.unread]
-    rows += _engines(record)
-    rows += _advisories(record, ran)
-    rows += _reused(ran)
-    return rows + _skipped(record, ran)
+    return rows + [Row(what=f"source {one.source}", figure="nothing read", why=one.reason) for one in plan.unread]
 
 
 def _few(names: tuple[str, ...]) -> tuple[str, ...]:
