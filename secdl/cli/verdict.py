@@ -7,26 +7,26 @@ import click
 from secdl.model.evidence import Outcome
 from secdl.model.text import one_line
 from secdl.model.verdict import WORD_OF_KIND, Verdict, Word
+from secdl.report.words import some
 
 _STYLE = {Word.PASS: "green", Word.PARTIAL: "yellow", Word.INCOMPLETE: "magenta", Word.FAIL: "red"}
 _MOST = 40
 
 
 def print_verdict(verdict: Verdict, *, report: Path | None) -> None:
-    """Prints `verdict` for a person, on standard error; reasons that decide come first."""
+    """Prints `verdict` for a person, on standard error; its reasons as it has them, those that decide first."""
     _say("")
-    ordered = sorted(verdict.reasons, key=lambda r: (WORD_OF_KIND.get(r.kind, Word.PASS) != verdict.verdict, r.kind))
-    for reason in ordered[:_MOST]:
+    for reason in verdict.reasons[:_MOST]:
         word = WORD_OF_KIND.get(reason.kind)
         _say(f"  {(word.value if word else 'note'):<11} {one_line(reason.message, limit=300)}")
-    if len(ordered) > _MOST:
-        _say(f"  and {len(ordered) - _MOST} more reasons, all in verdict.json")
+    if len(verdict.reasons) > _MOST:
+        _say(f"  and {len(verdict.reasons) - _MOST} more reasons, all in verdict.json")
     counts = verdict.counts
     planned = [one for one in verdict.evidence if one.outcome != Outcome.SKIPPED.value]
     _say("")
     click.secho(verdict.verdict.value, bold=True, fg=_STYLE[verdict.verdict], nl=False, err=True)
     _say(
-        f"  profile {verdict.profile}: {counts.total} findings "
+        f"  profile {verdict.profile}: {some(counts.total, 'finding')} "
         f"({counts.blocking} blocking, {counts.waived} waived, {counts.advising} advising), "
         f"{sum(one.valid for one in planned)} of {len(planned)} planned jobs left valid evidence"
     )

@@ -158,22 +158,30 @@ def _weigh(
 
 
 def _blocking(judged: list[Finding]) -> list[Reason]:
-    by_rule: dict[tuple[str, str, Level], list[str]] = {}
+    by_rule: dict[tuple[str, str, Level], list[Finding]] = {}
     for finding in judged:
         if finding.blocking:
-            by_rule.setdefault((finding.tool, finding.rule, finding.level), []).append(finding.fingerprint)
+            by_rule.setdefault((finding.tool, finding.rule, finding.level), []).append(finding)
     reasons = []
-    for (tool, rule, level), fingerprints in by_rule.items():
-        message = f"{tool}: {one_line(rule, limit=120)}: {_plural(len(fingerprints), 'finding')} of level {level}"
+    for (tool, rule, level), findings in by_rule.items():
+        message = f"{tool}: {one_line(rule, limit=120)}: {_plural(len(findings), 'finding')} of level {level}"
         reasons.append(
             Reason(
                 kind=ReasonKind.BLOCKING_FINDING,
                 tool=tool,
-                message=message + (" blocks" if len(fingerprints) == 1 else " block"),
-                fingerprints=tuple(sorted(fingerprints)),
+                message=message + (" blocks" if len(findings) == 1 else " block") + _place(findings[0], len(findings)),
+                fingerprints=tuple(sorted(finding.fingerprint for finding in findings)),
             )
         )
     return reasons
+
+
+def _place(first: Finding, count: int) -> str:
+    if not first.locations:
+        return ""
+    path, line = one_line(first.locations[0].path, limit=200), first.locations[0].line
+    more = "" if count == 1 else f" and {count - 1} more"
+    return f": {path}:{line}{more}" if line else f": {path}{more}"
 
 
 def _gaps(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePolicy, interrupted: bool) -> list[Reason]:

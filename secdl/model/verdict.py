@@ -31,11 +31,11 @@ class ReasonKind(StrEnum):
     CANARY_MISSED = "canary_missed"  # INCOMPLETE
     EVIDENCE_INVALID = "evidence_invalid"  # INCOMPLETE: digest of the evidence or of the tool does not match
     OVERRIDE_REFUSED = "override_refused"  # INCOMPLETE: the profile refuses tools named by path
-    ADVISORIES_STALE = "advisories_stale"  # INCOMPLETE where required, else a warning
     INTERRUPTED = "interrupted"  # INCOMPLETE
     NOTHING_JUDGED = "nothing_judged"  # INCOMPLETE: no tool left valid evidence
     NOT_MEASURED = "not_measured"  # PARTIAL: planned, tolerated, without valid evidence
     NOT_PLANNED = "not_planned"  # PARTIAL: left out by --only, --changed-since or import
+    ADVISORIES_STALE = "advisories_stale"  # INCOMPLETE where required, else no effect
     ADVISORY = "advisory"  # no effect: findings that only advise
     WAIVER_UNUSED = "waiver_unused"  # no effect
     WAIVER_DUE = "waiver_due"  # no effect: expires within 21 days

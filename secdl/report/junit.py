@@ -66,7 +66,7 @@ def _properties(seen: View) -> str:
 
 def _verdict(seen: View) -> str:
     name = f"verdict {seen.word.value}"
-    reasons = [f"{r.kind.value}: {r.tool}: {r.message}" for r in seen.verdict.reasons if effect(r) != "remark"]
+    reasons = [f"{r.kind.value}: {r.tool}: {r.message}" for r in seen.verdict.reasons if effect(r) != "note"]
     mark = {Word.FAIL: "failure", Word.INCOMPLETE: "error", Word.PARTIAL: "skipped"}.get(seen.word)
     if mark is None:
         return _case("secdl.verdict", name)

@@ -69,9 +69,9 @@ def view(record: Record) -> View:
 
 
 def effect(reason: Reason) -> str:
-    """The verdict that `reason` leads to, or `remark` where it changes nothing."""
+    """The verdict that `reason` leads to, or `note` where it changes nothing."""
     word = WORD_OF_KIND.get(reason.kind)
-    return word.value if word else "remark"
+    return word.value if word else "note"
 
 
 def sentence(record: Record, ran: tuple[Ran, ...]) -> str:

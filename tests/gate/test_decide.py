@@ -6,7 +6,7 @@ from secdl.model import codec
 from secdl.model.errors import PolicyError
 from secdl.model.evidence import CanaryResult, Origin, Outcome, Program, Work
 from secdl.model.finding import Level, Status
-from secdl.model.verdict import ReasonKind, Word
+from secdl.model.verdict import WORD_OF_KIND, ReasonKind, Word
 from tests.gate.runs import DAY, STAGE, altered, evidence, finding, job, plan, without
 
 ALL = tuple(evidence(tool) for tool in STAGE)
@@ -30,7 +30,23 @@ def test_new_finding_of_a_blocking_level_fails_and_says_which(run):
     assert [one.blocking for one in judgement.findings] == [True, False]
     (reason,) = [one for one in judgement.verdict.reasons if one.kind is ReasonKind.BLOCKING_FINDING]
     assert reason.fingerprints == (judgement.findings[0].fingerprint,)
-    assert reason.message == "bandit: B602: 1 finding of level high blocks"
+    assert reason.message == "bandit: B602: 1 finding of level high blocks: src/a.py:1"
+
+
+def test_a_reason_names_one_place_and_how_many_more_there_are(run):
+    same = [finding(path="z.py", context=str(n)) for n in range(3)]
+    (reason,) = run(*same).verdict.reasons
+    assert reason.message == "bandit: B602: 3 findings of level high block: z.py:1 and 2 more"
+    (reason,) = run(finding(path="a\nb\x1b[31m" + "c" * 999)).verdict.reasons
+    assert len(reason.message) < 300
+    assert reason.message.isprintable()
+
+
+def test_reasons_stand_in_the_order_of_what_they_lead_to(run):
+    ran = altered(without(ALL, "semgrep"), "pip-audit", advisories={"PyPI": DAY - timedelta(days=400)})
+    reasons = run(finding(), finding("fuzz", "crash"), evidence=ran, interrupted=True).verdict.reasons
+    words = [WORD_OF_KIND.get(reason.kind, Word.PASS) for reason in reasons]
+    assert words == [Word.FAIL, Word.INCOMPLETE, Word.PARTIAL, Word.PASS, Word.PASS]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
