@@ -128,7 +128,7 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
-    return "known: " + ", ".join(sorted(known)[:20]) if known else ""
+    return "known: " + ", ".join(sorted(set(known))[:20]) if known else ""
 
 
 def line_of(text: str, keys: KeyPath) -> int | None:

@@ -136,6 +136,7 @@ def test_line_of_counts_tables_in_arrays():
 def test_nearest_word_or_all_words():
     assert nearest("relase", ("dev", "release")) == 'did you mean "release"?'
     assert nearest("zzz", ("dev", "merge")) == "known: dev, merge"
+    assert nearest("zzz", ("dev", "merge", "merge")) == "known: dev, merge"
 
 
 def test_shipped_policy_and_waivers_read_and_bind_all_three_profiles():
