@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from secdl.model import words
 from secdl.model.evidence import Evidence, Outcome
 from secdl.model.plan import Plan
 from secdl.model.text import one_line
@@ -25,7 +26,7 @@ def line_of(evidence: Evidence) -> str:
     head = f"{evidence.stage:<11} {evidence.job:<28} {evidence.outcome.value:<9}"
     if evidence.outcome is not Outcome.OK:
         return f"{head} {one_line(evidence.reason, limit=300)}"
-    read = ", ".join(f"{count:,} {unit}" for unit, count in sorted(evidence.work.read.items()) if count)
+    read = words.read(evidence.work.read)
     canary = "" if evidence.canary is None else f"; canary found ({sum(evidence.canary.expected.values())})"
     reused = f"; reused from {evidence.reused_from}" if evidence.reused_from else ""
     return f"{head} {evidence.duration_s:6.1f} s  read {one_line(read, limit=120)}{canary}{reused}"
@@ -65,7 +66,7 @@ class Table:
         self._done = 0
         self._running: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._spinner = Spinner("dots")
+        self._spinner = Spinner("dots", Text(f"0 of {planned} done"))
         self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     def started(self, job: Job) -> None:
@@ -88,8 +89,8 @@ class Table:
         now = time.monotonic()
         with self._lock:
             running = [Text(f"  {name}  {now - since:.0f} s") for name, since in self._running.items()]
-            head = Text(f"{self._done} of {self._planned} done")
-        return Group(self._spinner, head, *running)
+            self._spinner.update(text=Text(f"{self._done} of {self._planned} done"))
+        return Group(self._spinner, *running)
 
 
 @contextmanager

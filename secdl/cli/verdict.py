@@ -7,7 +7,7 @@ import click
 from secdl.model.evidence import Outcome
 from secdl.model.text import one_line
 from secdl.model.verdict import WORD_OF_KIND, Verdict, Word
-from secdl.report.words import some
+from secdl.model.words import some
 
 _STYLE = {Word.PASS: "green", Word.PARTIAL: "yellow", Word.INCOMPLETE: "magenta", Word.FAIL: "red"}
 _MOST = 40

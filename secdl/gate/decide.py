@@ -19,6 +19,7 @@ from secdl.model.policy import Block, Mode, Policy, ProfilePolicy, Stale, Waiver
 from secdl.model.text import one_line
 from secdl.model.tool import Stage
 from secdl.model.verdict import WORD_OF_KIND, Counts, EvidenceSummary, Reason, ReasonKind, Verdict, Word
+from secdl.model.words import some
 
 _WORDS = (Word.FAIL, Word.INCOMPLETE, Word.PARTIAL, Word.PASS)
 _KINDS = tuple(ReasonKind)
@@ -164,7 +165,7 @@ def _blocking(judged: list[Finding]) -> list[Reason]:
             by_rule.setdefault((finding.tool, finding.rule, finding.level), []).append(finding)
     reasons = []
     for (tool, rule, level), findings in by_rule.items():
-        message = f"{tool}: {one_line(rule, limit=120)}: {_plural(len(findings), 'finding')} of level {level}"
+        message = f"{tool}: {one_line(rule, limit=120)}: {some(len(findings), 'finding')} of level {level}"
         reasons.append(
             Reason(
                 kind=ReasonKind.BLOCKING_FINDING,
@@ -213,7 +214,7 @@ def _strangers(tally: _Tally, standing: tuple[Standing, ...]) -> list[Reason]:
         Reason(
             kind=ReasonKind.EVIDENCE_INVALID,
             tool=tool,
-            message=f"{one_line(tool)}: {_plural(count, 'finding')} of a tool that has no evidence in this run",
+            message=f"{one_line(tool)}: {some(count, 'finding')} of a tool that has no evidence in this run",
         )
         for tool, count in strange.items()
     ]
@@ -225,7 +226,7 @@ def _advice(tally: _Tally, standing: tuple[Standing, ...], *, profile: ProfilePo
         Reason(
             kind=ReasonKind.ADVISORY,
             tool=tool,
-            message=f"{one_line(tool)}: {_plural(count, 'finding')} that only advise{'s' if count == 1 else ''}",
+            message=f"{one_line(tool)}: {some(count, 'finding')} that only advise{'s' if count == 1 else ''}",
         )
         for tool, count in advising.items()
     ]
@@ -292,7 +293,3 @@ def _why(standing: Standing) -> str:
     if standing.fault is not None:
         return standing.fault.message.removeprefix(f"{standing.evidence.job}: ")
     return one_line(standing.evidence.reason)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")

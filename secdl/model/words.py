@@ -1,4 +1,4 @@
-"""How reports say numbers, dates and levels: one wording for every format."""
+"""How people are told numbers, dates and levels: one wording for the terminal and every report."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from math import ceil
 from secdl.model.finding import LEVELS, Finding
 
 _HEX = re.compile(r"\b[0-9a-f]{20,}\b")
+_NAMES = {"elf": "ELF", "sbom": "SBOM"}
 _ORDER = {level.value: position for position, level in enumerate(LEVELS)}
 
 
@@ -81,8 +82,8 @@ def size(size_bytes: int) -> str:
 
 
 def read(work: Mapping[str, int]) -> str:
-    """Proof of work in words: `42 files, 9,000 lines`."""
-    return ", ".join(_read(unit, count) for unit, count in work.items()) or "nothing"
+    """Proof of work in words, without what is none: `42 files, 9,000 lines`."""
+    return ", ".join(_read(unit, count) for unit, count in work.items() if count) or "nothing"
 
 
 def _read(unit: str, count: int) -> str:
@@ -90,8 +91,12 @@ def _read(unit: str, count: int) -> str:
 
 
 def _unit(unit: str, count: int) -> str:
-    words = unit.replace("_", " ")
-    return words[:-1] if count == 1 and words.endswith("s") else words
+    words = [_NAMES.get(word, word) for word in unit.split("_")]
+    # `files_read_in_part` are files; `settings_files` are files, too.
+    noun = 0 if len(words) > 2 else -1
+    if count == 1:
+        words[noun] = words[noun].removesuffix("s")
+    return " ".join(words)
 
 
 def severity(finding: Finding) -> int:

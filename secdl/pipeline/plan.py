@@ -16,6 +16,7 @@ from secdl.model.plan import Plan, Product
 from secdl.model.scope import within
 from secdl.model.toml import nearest, place, read_value, show
 from secdl.model.tool import Job, Stage, Tool
+from secdl.model.words import some
 from secdl.pipeline.sources import chosen, exclusions, nothing_read, passed_over, planned_files, shown, suffixes
 from secdl.run import git
 from secdl.tools import builtin_tools
@@ -111,7 +112,7 @@ def make_plan(config: Config, options: Options, *, run: str, now: datetime) -> P
         product=Product(name=config.product.name, version=config.product.version, commit=git.commit(root)),
         stages=tuple(stage.value for stage in stages),
         left_out=tuple(stage.value for stage in planned if stage not in stages),
-        scope=f"{changed.count} files changed since {options.changed_since}" if changed is not None else "",
+        scope=f"{some(changed.count, 'file')} changed since {options.changed_since}" if changed is not None else "",
         excluded=tuple(exclusions(root, config)) if Stage.SAST in stages else (),
         passed_over=tuple(passed_over(root, config)) if Stage.SAST in stages else (),
         unread=tuple(nothing_read(config, read)) if Stage.SAST in stages and changed is None else (),

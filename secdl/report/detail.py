@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from secdl.model import codec
+from secdl.model import codec, words
 from secdl.model.errors import MalformedOutput
 from secdl.model.finding import Finding
 from secdl.model.image import FILE as IMAGE_FILE
 from secdl.model.image import ImageRecord
 from secdl.model.record import Excerpt, Record
 from secdl.model.tool import CANARY_PACKAGE
-from secdl.report import engines, words
+from secdl.report import engines
 from secdl.report.rows import Ran
 from secdl.report.svg import safe_svg
 from secdl.report.view import View

@@ -8,11 +8,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from secdl.model import words
 from secdl.model.finding import LEVELS
 from secdl.model.record import Record
 from secdl.model.text import clean
 from secdl.model.verdict import ReasonKind
-from secdl.report import charts, detail, engines, rows, view, words
+from secdl.report import charts, detail, engines, rows, view
 from secdl.report.view import View
 
 BLOCKERS = 7

@@ -3,11 +3,11 @@
 import re
 from xml.sax.saxutils import escape, quoteattr
 
+from secdl.model import words
 from secdl.model.finding import Finding
 from secdl.model.record import Record
 from secdl.model.text import clean, one_line
 from secdl.model.verdict import Word
-from secdl.report import words
 from secdl.report.rows import Ran
 from secdl.report.view import View, effect, view
 

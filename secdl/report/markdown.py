@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 
+from secdl.model import words
 from secdl.model.finding import Finding
 from secdl.model.record import Record
 from secdl.model.text import clean, one_line
 from secdl.model.verdict import Reason
-from secdl.report import words
 from secdl.report.rows import Accepted, Row
 from secdl.report.view import View, effect, view
 

@@ -4,13 +4,14 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
+from secdl.model import words
 from secdl.model.evidence import Evidence, Origin, Outcome
 from secdl.model.finding import AbsentCause
 from secdl.model.plan import Plan
 from secdl.model.record import Record
 from secdl.model.verdict import WORD_OF_KIND, ReasonKind, Verdict, Word
-from secdl.report import engines, words
-from secdl.report.words import number, some
+from secdl.model.words import number, some
+from secdl.report import engines
 
 _FEW = 5
 

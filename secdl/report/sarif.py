@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 
-from secdl.model import codec
+from secdl.model import codec, words
 from secdl.model.evidence import Outcome
 from secdl.model.finding import LEVELS, Finding, Level, Location
 from secdl.model.record import Record
 from secdl.model.sarif import SCHEMA, run_of
 from secdl.model.text import clean, one_line
 from secdl.model.tool import Rule
-from secdl.report import words
 from secdl.report.rows import Ran
 from secdl.report.view import View, view
 

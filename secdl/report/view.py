@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import date
 
+from secdl.model import words
 from secdl.model.finding import Finding, Status
 from secdl.model.record import Record
 from secdl.model.verdict import WORD_OF_KIND, Reason, ReasonKind, Verdict, Word
-from secdl.report import rows, words
+from secdl.model.words import number, some
+from secdl.report import rows
 from secdl.report.rows import Accepted, Ran, Row
-from secdl.report.words import number, some
 
 RELEASE = "release"
 """The one profile that a release may be signed by."""

@@ -131,7 +131,7 @@ def test_changed_file_is_planned_by_the_name_that_configuration_reaches_it_by(ro
         "bandit": [],
         "semgrep": ["hw/f.c"],
     }
-    assert made.scope == "1 files changed since HEAD"
+    assert made.scope == "1 file changed since HEAD"
 
 
 def test_narrowed_jobs_know_what_was_removed_below_their_sources(root: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_job_that_no_change_concerns_says_so() -> None:
     record = records.incomplete()
     why = "nothing that it reads has changed"
     ran = tuple(replace(e, reason=why) if e.outcome is Outcome.SKIPPED else e for e in record.evidence)
-    narrowed = replace(record, evidence=ran, plan=replace(record.plan, scope="1 files changed since main"))
+    narrowed = replace(record, evidence=ran, plan=replace(record.plan, scope="1 file changed since main"))
     assert any(row["why"] == why for row in read(narrowed)["properties"]["secdl/notMeasured"])
 
 
