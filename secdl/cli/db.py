@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from secdl.advisories import folder_in_use, import_data, status
+from secdl.cli.main import complain
 from secdl.cli.options import json_option
-from secdl.model import codec
+from secdl.model import codec, words
 
 
 @click.group("db")
@@ -25,9 +26,8 @@ def status_(as_json: bool) -> int:
         click.echo(codec.encode(rows).decode(), nl=False)
         return 0
     for row in rows:
-        age = (
-            "of unknown date: counts as stale" if row.age_days is None else f"{row.data_date}, {row.age_days} days old"
-        )
+        days = "" if row.age_days is None else words.some(row.age_days, "day")
+        age = f"{row.data_date}, {days} old" if days else "of unknown date: counts as stale"
         click.echo(f"{row.ecosystem:<10} {row.records:>7,} records  {age}  {row.source}  {row.digest[:19]}")
     return 0
 
@@ -41,11 +41,19 @@ def import_(source: Path, data_date: datetime | None) -> int:
     """Use the OSV archive or folder SOURCE from now on, for the ecosystems that it holds.
 
     SOURCE is a zip archive of OSV records (all.zip of an ecosystem), a folder of such archives or records, or a folder
-    that `python -m secdl.advisories.build` made. Ecosystems that it lacks stay as they are.
+    that `python -m secdl.advisories.build` made. Ecosystems that it lacks stay as they are. Prints the folder that
+    holds the data now; once the folder above it is removed, the shipped data is used again.
 
     Exit status: 0 in use, 2 where SOURCE is not OSV data (then nothing changes).
     """
     today = datetime.now(UTC).date()
+    before = {row.ecosystem: row.data_date for row in status(folder_in_use(os.environ), today=today)}
     folder = import_data(source, os.environ, today=today, data_date=data_date.date() if data_date else None)
+    for row in status(folder, today=today):
+        old = before.get(row.ecosystem)
+        if row.data_date is None:
+            complain(f"{row.ecosystem}: of unknown date: counts as stale; --data-date says when the data was taken")
+        elif old and row.data_date < old:
+            complain(f"{row.ecosystem}: this data is of {row.data_date}; what it replaces was of {old}")
     click.echo(str(folder))
     return 0

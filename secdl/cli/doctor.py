@@ -9,10 +9,13 @@ import click
 from secdl.advisories import folder_in_use, status
 from secdl.cli.options import config_option, configured, json_option
 from secdl.cli.table import print_rows
-from secdl.model import codec
+from secdl.model import codec, words
 from secdl.pipeline.plan import tool_tables, tools_of
 from secdl.run.doctor import doctor
 from secdl.run.toolchain import Row, State
+
+_OLD_DAYS = 30
+"""Age of advisories from which newer ones are worth a download: what the shipped profiles ask of a release."""
 
 
 @click.command("doctor")
@@ -40,11 +43,12 @@ def _advisories() -> tuple[Row, ...]:
     return tuple(
         Row(
             name=f"advisories {one.ecosystem}",
-            state=State.THERE if one.age_days is not None else State.OLD,
+            state=State.THERE if one.age_days is not None and one.age_days <= _OLD_DAYS else State.OLD,
             version=str(one.data_date or "unknown date"),
             origin=one.source,
-            detail=f"{one.records:,} records" + ("" if one.age_days is None else f", {one.age_days} days old"),
-            remedy="secdl db import ARCHIVE takes newer data" if one.age_days is None or one.age_days > 30 else "",
+            detail=f"{one.records:,} records"
+            + ("" if one.age_days is None else f", {words.some(one.age_days, 'day')} old"),
+            remedy="secdl db import ARCHIVE takes newer data",
             needed=False,
         )
         for one in status(folder_in_use(os.environ), today=today)

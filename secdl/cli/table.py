@@ -13,7 +13,10 @@ _STYLE = {State.THERE: "green", State.MISSING: "red", State.OLD: "yellow", State
 def print_rows(rows: Iterable[Row]) -> None:
     """Prints one line a row, and below it what to do where something is to be done."""
     for row in rows:
-        click.secho(f"{row.state.value:<8}", fg=_STYLE[row.state], nl=False)
+        # What is only good to have is not missed: the exit status does not count it either.
+        optional = row.state is State.MISSING and not row.needed
+        word, style = ("optional", None) if optional else (row.state.value, _STYLE[row.state])
+        click.secho(f"{word:<8}", fg=style, nl=False)
         about = " ".join(part for part in (row.version, f"({row.origin})" if row.origin else "", row.detail) if part)
         click.echo(f" {row.name:<24} {one_line(about)}")
         if row.remedy and row.state is not State.THERE:

@@ -43,7 +43,8 @@ def install(names: tuple[str, ...], system: bool) -> int:
     )
     missing = [one for one in found if isinstance(one, Unavailable)]
     for one in missing:
-        complain(f"{one.name}: {one.reason}; {one.remedy}")
+        named = "" if one.reason.startswith(one.name) else f"{one.name}: "
+        complain(f"{named}{one.reason}; {one.remedy}")
     return 3 if missing else 0
 
 
