@@ -59,6 +59,7 @@ class Scan:
     _services: ExitStack = field(default_factory=ExitStack)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _urls: dict[str, str] = field(default_factory=dict)
+    _failed: dict[str, Unavailable] = field(default_factory=dict)
 
     def __call__(self) -> None:
         """Runs every job of the plan; each leaves its evidence unless the scan is cancelled first."""
@@ -79,7 +80,10 @@ class Scan:
     def _installing(self, names: tuple[str, ...]) -> Callable[[], None]:
         def work() -> None:
             if not self.cancel.reason:
-                self.toolchain.install(names, system=self.system, progress=self.progress.note, cancel=self.cancel)
+                note, system = self.progress.note, self.system
+                found = self.toolchain.install(names, system=system, progress=note, cancel=self.cancel)
+                # Looked up again, such a tool is only not there: why it cannot be had is known here alone.
+                self._failed.update((one.name, one) for one in found if isinstance(one, Unavailable))
 
         return work
 
@@ -125,9 +129,9 @@ class Scan:
                 return replace(blank, reason=one_line(f"needs {need}, which is not measured: {why}"))
         program, programs = self.programs.of(tool), self.programs.of_all(tool.programs)
         if isinstance(program, Unavailable):
-            return _unavailable(blank, program)
+            return _unavailable(blank, self._failed.get(program.name, program))
         if isinstance(programs, Unavailable):
-            return _unavailable(blank, programs)
+            return _unavailable(blank, self._failed.get(programs.name, programs))
         job = self._ready(job, tool, programs)
         blank = replace(blank, programs=programs)
         try:

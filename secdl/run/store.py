@@ -114,7 +114,8 @@ class RunFolder:
             folder.mkdir(parents=True)
             hide(base.parent)
         except OSError as error:
-            raise ConfigError(f"cannot make a run folder: {error.strerror}", where=str(folder)) from error
+            hint = "make room, give access, or work on a copy that can be written"
+            raise ConfigError(f"cannot make a run folder: {error.strerror}", where=str(folder), hint=hint) from error
         return cls(folder)
 
     @classmethod

@@ -155,11 +155,7 @@ class Toolchain:
             with seat.locked():
                 return self._build(entry, way, seat, wish)
         except OSError as error:
-            return Unavailable(
-                name=entry.name,
-                reason=f"{entry.name}: {error.filename or seat.folder}: {error.strerror or error}",
-                remedy=f"make room or give access to {self.cache}, or set XDG_CACHE_HOME",
-            )
+            return self._unusable(entry, error)
 
     def _build(self, entry: Entry, way: PythonWay | GoWay, seat: Seat, wish: "_Wish") -> Installed | Unavailable:
         found = self.resolve(entry.name)
@@ -215,6 +211,8 @@ class Toolchain:
             manifest = seat.manifest()
         except SecdlError as error:
             return Unavailable(name=entry.name, reason=str(error), remedy=_again(entry), state=State.REFUSED)
+        except OSError as error:
+            return self._unusable(entry, error)
         if manifest is None:
             if failure := seat.failure():
                 return _failed(entry, failure)
@@ -227,6 +225,13 @@ class Toolchain:
         if isinstance(way, PythonWay):
             return python.program(way, manifest, seat.tree)
         return go.program(manifest, seat.tree)
+
+    def _unusable(self, entry: Entry, error: OSError) -> Unavailable:
+        return Unavailable(
+            name=entry.name,
+            reason=f"{entry.name} {entry.version}: {error.filename or self.cache}: {error.strerror or error}",
+            remedy=f"make room or give access to {self.cache}, or set XDG_CACHE_HOME",
+        )
 
     def _debian(self, entry: Entry, way: DebianWay) -> Program | Unavailable:
         version = debian.installed_version(way.package)

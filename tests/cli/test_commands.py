@@ -468,3 +468,25 @@ def test_a_fault_of_the_machine_is_no_bug_of_secdl(
     monkeypatch.setattr("secdl.cli.init.write_atomic", refuse)
     assert main(["init"]) == 2
     assert f"secdl: policies/gate.toml: {os.strerror(number)}; " in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_used_is_what_the_verdict_names_not_that_a_tool_is_not_installed(
+    tree: Path, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tree / "secdl.toml").open("a") as file:
+        file.write('[[source]]\nname = "src"\npath = "src"\nlanguages = ["python"]\n')
+    (tree / "src/a.py").write_text("x = 1\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tree / "secdl.toml"))
+    assert main(["secure"]) == 0
+    (why,) = [one["reason"] for one in verdict()["evidence"] if one["job"] == "bandit"]
+    assert "Not a directory" in why
+    assert "XDG_CACHE_HOME" in why
+
+
+def test_a_checkout_that_cannot_be_written_is_one_line_with_what_to_do(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / ".secdl").write_text("")
+    assert main(["secure"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Not a directory; make room, give access, or work on a copy" in line

@@ -328,6 +328,14 @@ def test_a_cache_that_cannot_be_written_is_one_clear_line(toolchain, tmp_path):
     assert "XDG_CACHE_HOME" in result.remedy
 
 
+def test_a_cache_that_cannot_be_looked_into_is_one_clear_line(toolchain, tmp_path):
+    chain = Toolchain(toolchain.root / "tools.lock.toml", cache=tmp_path / ("x" * 300))
+    for result in (chain.resolve("demo"), _install(chain)):
+        assert isinstance(result, Unavailable)
+        assert "File name too long" in result.reason
+        assert "XDG_CACHE_HOME" in result.remedy
+
+
 def test_what_lies_beyond_the_registries_is_tried_only_when_allowed_and_not_twice_a_day(tmp_path, offline):
     extra = 'beyond_registries = "unreachable.invalid"\n'
     toolchain = Toolchain(_lock(tmp_path / "lock", extra=extra), cache=tmp_path / "cache")
