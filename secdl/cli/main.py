@@ -38,6 +38,7 @@ _MACHINE = {
     errno.EPERM: "mend its permissions, or work on a copy",
     errno.EROFS: "work on a copy that can be written",
     errno.ENOSPC: "make room on the disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EDQUOT: "make room within the quota",
     errno.EIO: "look after the disk",
     errno.ENXIO: "is it the file you meant?",
@@ -102,7 +103,9 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in _MACHINE:
             return _bug(error)
-        complain(f"{error.filename or 'a file'}: {error.strerror}; {_MACHINE[error.errno]}")
+        # Of a copy, the second name is the one that could not be written.
+        where = error.filename2 or error.filename or "a file that was being written"
+        complain(f"{where}: {error.strerror}; {_MACHINE[error.errno]}")
         return 2
     except Exception as error:
         return _bug(error)

@@ -17,7 +17,7 @@ from secdl.fuzz import firmware
 from secdl.fuzz.triage import Crash, classify
 from secdl.fuzz.vm import WATCHDOG_S, Batch, Stop, Target, Vm
 from secdl.model import codec
-from secdl.model.errors import SecdlError
+from secdl.model.errors import ConfigError, SecdlError
 
 CHUNK = 900
 ATTEMPTS = 5
@@ -96,7 +96,11 @@ def reproduce(script: Path, *, binary: Path | None = None, folder: Path, attempt
     Reads the `.json` beside the script for the arguments. Raises `SecdlError` where one is missing, `NotStarted` where
     the program does not start: that says nothing about the bug.
     """
-    known = codec.load(script.with_suffix(".json"), Reproducer)
+    about = script.with_suffix(".json")
+    if not about.is_file():
+        hint = "keep a reproducer's files together, as they lie in the run's evidence"
+        raise ConfigError(f"{about.name}, which holds QEMU's arguments, is not beside it", where=str(script), hint=hint)
+    known = codec.load(about, Reproducer)
     argv = known.argv if binary is None else (str(binary), *known.argv[1:])
     lines = read_script(script)
     firmware.place(folder)

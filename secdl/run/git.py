@@ -62,6 +62,9 @@ def changes(root: Path, ref: str) -> Changes:
     # The ref comes from a command line: one that begins with a dash would be an option.
     base = None if ref.startswith("-") else _git(root, "merge-base", ref, "HEAD")
     if base is None:
+        if _git(root, "rev-parse", "--git-dir") is None:
+            hint = "run without it, or in a clone that git can read"
+            raise ConfigError("there is no git repository here", where="--changed-since", hint=hint)
         hint = "name a branch, tag or commit that this clone holds (a shallow clone may lack it)"
         raise ConfigError(f"unknown revision {one_line(ref, limit=80)!r}", where="--changed-since", hint=hint)
     compare = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "--ignore-submodules=none", "-z")

@@ -126,7 +126,7 @@ class RunFolder:
             with suppress(OSError, ValueError):
                 if (candidate / "plan.json").is_file():
                     return cls(candidate.resolve())
-        hint = "`secdl secure` makes one" if name == "latest" else f"look into {base}"
+        hint = "`secdl secure` makes one, `secdl gate` judges one" if name == "latest" else f"look into {base}"
         raise ConfigError("no such run", where=name, hint=hint)
 
     @classmethod

@@ -12,6 +12,7 @@ from secdl.fuzz.devices import DeviceModel, load_models
 from secdl.fuzz.engine import machine_argv
 from secdl.fuzz.plan import DevicePlan
 from secdl.fuzz.vm import NotStarted, Target
+from secdl.model.errors import ConfigError
 
 Planted = Callable[[str], Target]
 
@@ -134,6 +135,12 @@ def test_reproduce_says_when_the_program_did_not_start(planted: Planted, tmp_pat
         reproducer.reproduce(tmp_path / crash.script, binary=Path("/bin/true"), folder=tmp_path)
     outcome = reproducer.reproduce(tmp_path / crash.script, folder=tmp_path, attempts=2)
     assert [c.rule for c in outcome.crashes] == ["fuzz.abort", "fuzz.abort"]
+
+
+def test_a_script_without_its_arguments_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.qtest").write_text("clock_step\n")
+    with pytest.raises(ConfigError, match=r"a.json, which holds QEMU's arguments, is not beside it"):
+        reproducer.reproduce(tmp_path / "a.qtest", folder=tmp_path)
 
 
 def test_the_shell_one_liner_reproduces_the_crash(planted: Planted, tmp_path: Path) -> None:

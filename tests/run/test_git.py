@@ -70,6 +70,11 @@ def test_git_that_cannot_list_is_an_error_and_not_no_change(root: Path) -> None:
         changes(root, "HEAD")
 
 
+def test_where_git_holds_nothing_no_revision_is_called_unknown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no git repository here"):
+        changes(tmp_path, "HEAD")
+
+
 @pytest.mark.parametrize("ref", ["nowhere", "--output=x", ""])
 def test_a_revision_that_is_none_is_an_error(root: Path, ref: str) -> None:
     with pytest.raises(ConfigError, match="unknown revision"):
