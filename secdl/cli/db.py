@@ -14,7 +14,7 @@ from secdl.model import codec, words
 
 @click.group("db")
 def command() -> None:
-    """Advisories: what is in use, how old it is, and newer data in its place."""
+    """Show the advisories in use, and take newer ones."""
 
 
 @command.command("status")
@@ -38,11 +38,12 @@ def status_(as_json: bool) -> int:
     "--data-date", type=click.DateTime(["%Y-%m-%d"]), help="When the data was taken; unknown counts as stale."
 )
 def import_(source: Path, data_date: datetime | None) -> int:
-    """Use the OSV archive or folder SOURCE from now on, for the ecosystems that it holds.
+    """Use the OSV data in SOURCE from now on.
 
-    SOURCE is a zip archive of OSV records (all.zip of an ecosystem), a folder of such archives or records, or a folder
-    that `python -m secdl.advisories.build` made. Ecosystems that it lacks stay as they are. Prints the folder that
-    holds the data now; once the folder above it is removed, the shipped data is used again.
+    It counts for the ecosystems that it holds. SOURCE is a zip archive of OSV records (all.zip of an ecosystem), a
+    folder of such archives or records, or a folder that `python -m secdl.advisories.build` made. Ecosystems that it
+    lacks stay as they are. Prints the folder that holds the data now; once the folder above it is removed, the shipped
+    data is used again.
 
     Exit status: 0 in use, 2 where SOURCE is not OSV data (then nothing changes).
     """

@@ -22,9 +22,9 @@ _OLD_DAYS = 30
 @config_option
 @json_option
 def command(config: Path, as_json: bool) -> int:
-    """Show one table of what is there, what is missing, and what to do. Changes nothing.
+    """Show what is there, what is missing, and what to do.
 
-    Exit status: 0 where everything needed is there, else 3.
+    Changes nothing. Exit status: 0 where everything needed is there, else 3.
     """
     overrides: dict[str, Path] = {}
     if (loaded := configured(config)) is not None:

@@ -20,9 +20,10 @@ _ADVISORY = re.compile(r"(CVE|GHSA|PYSEC|OSV|GO|DSA|DLA|DEBIAN|USN|RHSA|RUSTSEC|
 @click.argument("rule")
 @click.option("--config", type=click.Path(path_type=Path), default=Path("secdl.toml"), help="For configured tools.")
 def command(rule: str, config: Path) -> int:
-    """Explain RULE, as `rule` or `tool:rule`, or a threat of the library, as `HV-01`.
+    """Explain a rule or a threat.
 
-    Exit status: 0, or 2 where nothing describes it.
+    RULE is `rule`, `tool:rule`, or a threat of the library such as `HV-01`. Exit status: 0, or 2 where nothing
+    describes it.
     """
     loaded = configured(config)
     known: dict[str, tuple[str, Rule]] = {}
@@ -44,7 +45,7 @@ def command(rule: str, config: Path) -> int:
 
 
 def _unknown(rule: str, known: Mapping[str, tuple[str, Rule]]) -> ConfigError:
-    if _ADVISORY.match(rule):
+    if _ADVISORY.match(rule.rpartition(":")[2]):
         hint = "the report says which package it is in and which version mends it; `secdl db status` names the data"
         return ConfigError(f"{rule!r} is an advisory, not a rule", hint=hint)
     close = get_close_matches(rule, sorted(known), n=1)

@@ -19,7 +19,7 @@ from secdl.pipeline import Options
 
 @click.group("fuzz")
 def command() -> None:
-    """Device-emulation fuzzing over qtest."""
+    """Fuzz emulated devices over qtest, and run reproducers."""
 
 
 @command.command("list")
@@ -42,7 +42,10 @@ def list_(binary: str, as_json: bool) -> int:
 @config_option
 @profile_option
 def run(config: Path, profile: str) -> int:
-    """Fuzz what secdl.toml names: the same as `secdl secure --only fuzz`."""
+    """Fuzz what secdl.toml names.
+
+    The same as `secdl secure --only fuzz`.
+    """
     return secure(Options(config=config, profile=profile, only=(Stage.FUZZ,)))
 
 
@@ -51,9 +54,10 @@ def run(config: Path, profile: str) -> int:
 @click.option("--binary", default="", help="Another QEMU than the one it was found in, such as a fixed build.")
 @click.option("--attempts", type=click.IntRange(1, 1000), default=10, show_default=True, help="Fresh processes.")
 def reproduce(script: Path, binary: str, attempts: int) -> int:
-    """Run a reproducer (.qtest, with its .json beside it) in fresh QEMU processes.
+    """Run a reproducer in fresh QEMU processes.
 
-    Exit status: 0 where it stops QEMU no more, 1 where it still does, 3 where QEMU does not start.
+    SCRIPT is a .qtest with its .json beside it. Exit status: 0 where it stops QEMU no more, 1 where it still does, 3
+    where QEMU does not start.
     """
     with tempfile.TemporaryDirectory(prefix="secdl-") as folder:
         done = replay(script, binary=_binary(binary) if binary else None, folder=Path(folder), attempts=attempts)

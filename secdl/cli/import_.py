@@ -14,10 +14,11 @@ from secdl.run.store import RUNS, RunFolder
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", "run", metavar="DIR", default="", help="Add to this run instead of making one of imports alone.")
 def command(files: tuple[Path, ...], run: str) -> int:
-    """Take SARIF 2.1.0 FILES as evidence; `secdl gate` and `secdl report` then treat them like any other.
+    """Take SARIF 2.1.0 reports of other tools into a run.
 
-    Prints the run's folder on standard output. An import never stands in for a tool that a policy requires. Exit
-    status: 0, or 2 where a file is not SARIF 2.1.0: then nothing was written.
+    `secdl gate` and `secdl report` then treat them like any other evidence. Prints the run's folder on standard output.
+    An import never stands in for a tool that a policy requires. Exit status: 0, or 2 where a file is not SARIF 2.1.0:
+    then nothing was written.
     """
     root = Path.cwd()
     into = RunFolder.find(root / RUNS, run) if run else None

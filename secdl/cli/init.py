@@ -21,10 +21,11 @@ from secdl.run.store import write_atomic
 )
 @click.option("--product", default="", help="Name of the product.  [default: the folder's name]")
 def command(adopt: bool, product: str) -> int:
-    """Write secdl.toml, gate policy, waivers, a threat-model starter, noxfile.py and the CI workflow.
+    """Write what a repository of your own needs.
 
-    A file that is there already is left alone. Exit status: 0; with --adopt 3 where some tool left no valid evidence,
-    since findings that were not looked for cannot be adopted.
+    These are secdl.toml, gate policy, waivers, a threat-model starter, noxfile.py and the CI workflow. A file that is
+    there already is left alone. Exit status: 0; with --adopt 3 where some tool left no valid evidence, since findings
+    that were not looked for cannot be adopted.
     """
     root = Path.cwd()
     for name, content in starter(root, product=product or root.name or "hypervisor").items():

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from secdl.model.errors import ConfigError
 from secdl.model.toml import nearest
 from secdl.model.tool import Stage
 from secdl.pipeline.baselines import NONE
-from secdl.run.store import RUNS
+from secdl.run.store import RUNS, write_out
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +64,13 @@ baseline_option = click.option(
     help="Mark findings new, unchanged or absent against it, or `none`.",
 )
 install_option = click.option("--install", is_flag=True, help="Allow Debian packages to be installed (root or sudo).")
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="A file instead of standard output.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
@@ -70,6 +78,14 @@ def configured(config: Path) -> Config | None:
     """The configuration; None where the command line names none and the usual file is absent. Raises `ConfigError`."""
     named = click.get_current_context().get_parameter_source("config") is not ParameterSource.DEFAULT
     return load_config(config) if named or config.exists() else None
+
+
+def write_result(output: Path | None, content: bytes) -> None:
+    """Writes what a command gives to the file that was named, or to standard output, which `-` names as well."""
+    if output is None or str(output) == "-":
+        sys.stdout.buffer.write(content)
+    else:
+        write_out(output, content)
 
 
 def runs_of(config: Path) -> Path:

@@ -19,9 +19,10 @@ from secdl.pipeline.plan import Options
 def command(
     stages: tuple[str, ...], config: Path, profile: str, jobs: int | None, changed_since: str, install: bool
 ) -> int:
-    """Run the tools of these stages; `secdl gate` judges what they leave.
+    """Run the tools of these stages, without judging.
 
-    Prints the run's folder on standard output. Exit status: 0 where every tool left valid evidence, else 3.
+    `secdl gate` judges what they leave. Prints the run's folder on standard output. Exit status: 0 where every tool
+    left valid evidence, else 3.
     """
     options = Options(
         config=config,

@@ -23,7 +23,10 @@ KINDS: dict[str, Any] = {
 @click.command("schema")
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
 def command(kind: str) -> int:
-    """Print the JSON Schema of a file: secdl.toml, gate.toml, waivers.toml, verdict.json, a line of findings.jsonl."""
+    """Print the JSON Schema of a file.
+
+    The file is secdl.toml, gate.toml, waivers.toml, verdict.json, or a line of findings.jsonl.
+    """
     schema = msgspec.json.schema(KINDS[kind])
     click.echo(codec.encode({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}).decode(), nl=False)
     return 0

@@ -1,11 +1,18 @@
 """`secdl threat`: the threat models, what answers each threat, and their diagrams."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from secdl.cli.options import config_option, install_option, json_option, profile_option, runs_of
+from secdl.cli.options import (
+    config_option,
+    install_option,
+    json_option,
+    output_option,
+    profile_option,
+    runs_of,
+    write_result,
+)
 from secdl.cli.running import secure
 from secdl.model import codec
 from secdl.model.errors import ConfigError
@@ -14,13 +21,13 @@ from secdl.model.text import one_line
 from secdl.model.threat import TOOL_NAME
 from secdl.model.tool import Stage
 from secdl.pipeline import Options, read_record
-from secdl.run.store import RunFolder, write_out
+from secdl.run.store import RunFolder
 from secdl.threats.api import kinds, library_threats
 
 
 @click.group("threat")
 def command() -> None:
-    """Threat models: threats, their dispositions and evidence, diagrams."""
+    """Check, list and draw the threat models."""
 
 
 @command.command("list")
@@ -30,9 +37,10 @@ def command() -> None:
 @click.option("--library", "what", flag_value="library", help="List the threat library instead; needs no run.")
 @click.option("--kinds", "what", flag_value="kinds", help="List the kinds that a model may name; needs no run.")
 def list_(run: str, config: Path, as_json: bool, what: str | None) -> int:
-    """List each threat of RUN with its disposition and whether its evidence is alive.
+    """List each threat of a run, its answer and its evidence.
 
-    Exit status: 0, or 2 where the run evaluated no threat model.
+    The evidence is live, failed, missing or stale, or the threat is not covered by any check. Exit status: 0, or 2
+    where the run evaluated no threat model.
     """
     if what is not None:
         return _list_library(what, as_json=as_json)
@@ -65,7 +73,10 @@ def _list_library(what: str, *, as_json: bool) -> int:
 @profile_option
 @install_option
 def check(config: Path, profile: str, install: bool) -> int:
-    """Evaluate the threat models: the same as `secdl secure --only threatmodel`."""
+    """Evaluate the threat models.
+
+    The same as `secdl secure --only threatmodel`.
+    """
     options = Options(config=config, profile=profile, only=(Stage.THREATMODEL,), install=install)
     return secure(options)
 
@@ -75,19 +86,16 @@ def check(config: Path, profile: str, install: bool) -> int:
 @config_option
 @click.option("--kind", type=click.Choice(["dfd", "sequence"]), default="dfd", show_default=True)
 @click.option("--model", default="", help="Name of the model.  [default: the first]")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of the output.")
+@output_option
 def diagram(run: str, config: Path, kind: str, model: str, output: Path | None) -> int:
-    """Write a diagram of a threat model in RUN as SVG. Exit status: 0, or 2 where there is none."""
+    """Write a diagram of a threat model in a run as SVG. Exit status: 0, or 2 where there is none."""
     record = _record(config, run)
     job = f"{TOOL_NAME}@{model}" if model else sorted(record.threats)[0]
     content = record.file(job, f"{kind}.svg")
     if content is None:
         known = ", ".join(name.partition("@")[2] for name in sorted(record.threats))
         raise ConfigError(f"no {kind} diagram of {model!r} in this run", where=run, hint=f"models: {known}")
-    if output is not None:
-        write_out(output, content)
-    else:
-        sys.stdout.buffer.write(content)
+    write_result(output, content)
     return 0
 
 

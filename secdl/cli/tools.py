@@ -12,7 +12,7 @@ from secdl.run.toolchain import Row, State, Toolchain, Unavailable
 
 @click.group("tools")
 def command() -> None:
-    """External programs: what is locked, what is here, and getting what is missing."""
+    """List, install and verify the external programs."""
 
 
 @command.command("list")

@@ -19,7 +19,7 @@ from secdl.run.store import hide, locked, write_atomic
 
 @click.group("waiver")
 def command() -> None:
-    """Waivers: accepted findings, each with reason, owner, approver and expiry."""
+    """Accept findings for a time, in writing, by two people."""
 
 
 @command.command("list")
@@ -56,9 +56,10 @@ def due(config: Path, days: int, as_json: bool) -> int:
 @click.option("--approver", required=True, help="Who accepts it; not the owner.")
 @click.option("--expires", required=True, metavar="YYYY-MM-DD", help="Last day on which it holds.")
 def add(config: Path, expires: str, **fields: str) -> int:
-    """Write a waiver: by --fingerprint, by --rule and --path, or by --cve and --purl.
+    """Write a waiver for a finding, a rule or a vulnerability.
 
-    Exit status: 0 written, 2 where it would not be accepted.
+    By --fingerprint, by --rule and --path, or by --cve and --purl. Exit status: 0 written, 2 where it would not be
+    accepted.
     """
     _file(config)
     own = config.resolve().parent / ".secdl"
@@ -68,7 +69,9 @@ def add(config: Path, expires: str, **fields: str) -> int:
         with locked(own / "waivers.lock"):
             click.echo(_add(config, expires, fields))
     except OSError as error:
-        raise ConfigError(error.strerror or "cannot be written", where=str(error.filename or own)) from error
+        hint = "make room, give access, or work on a copy that can be written"
+        where = str(error.filename or own)
+        raise ConfigError(error.strerror or "cannot be written", where=where, hint=hint) from error
     return 0
 
 

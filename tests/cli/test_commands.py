@@ -286,7 +286,7 @@ def test_an_unknown_rule_is_answered_by_the_nearest(capsys: pytest.CaptureFixtur
     assert 'did you mean "fuzz.abort"?' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["CVE-2024-1086", "ghsa-jfhc-cjpm-vqrx", "GO-2024-2687"])
+@pytest.mark.parametrize("name", ["CVE-2024-1086", "ghsa-jfhc-cjpm-vqrx", "GO-2024-2687", "pip-audit:CVE-2024-1086"])
 def test_an_advisory_that_is_to_be_explained_is_told_from_a_rule(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", name]) == 2
     assert capsys.readouterr().err.startswith(f"secdl: '{name}' is an advisory, not a rule; the report says")
@@ -458,7 +458,7 @@ def test_planted_defects_are_no_findings_where_a_run_ended_before_it_recorded_th
     assert set(found) <= {"tool.py"}
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EFBIG])
 def test_a_fault_of_the_machine_is_no_bug_of_secdl(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -468,6 +468,55 @@ def test_a_fault_of_the_machine_is_no_bug_of_secdl(
     monkeypatch.setattr("secdl.cli.init.write_atomic", refuse)
     assert main(["init"]) == 2
     assert f"secdl: policies/gate.toml: {os.strerror(number)}; " in capsys.readouterr().err
+
+
+def test_of_a_copy_that_fails_the_file_that_could_not_be_written_is_named(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "secdl/canaries/a.c", None, "run/canary/a.c")
+
+    monkeypatch.setattr("secdl.cli.init.write_atomic", refuse)
+    assert main(["init"]) == 2
+    assert capsys.readouterr().err.startswith("secdl: run/canary/a.c: No space left on device; make room")
+
+
+def test_a_result_for_a_dash_goes_to_standard_output(tree: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    main(["secure"])
+    capsysbinary.readouterr()
+    assert main(["report", "--format", "markdown", "-o", "-"]) == 0
+    assert capsysbinary.readouterr().out.startswith(b"## secdl: ")
+    assert not (tree / "-").exists()
+
+
+def test_an_empty_run_is_not_taken_for_the_newest(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["secure"])
+    capsys.readouterr()
+    assert main(["gate", ""]) == 2
+    assert "no such run" in capsys.readouterr().err
+
+
+def test_judging_says_how_to_have_the_report_that_it_made_stale(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["secure"])
+    assert main(["gate", "latest"]) == 0
+    assert "Report: `secdl report latest -o report.html` writes it\n" in capsys.readouterr().err
+    assert main(["report", "latest", "-o", "report.html"]) == 0
+
+
+def test_judging_loads_no_library_of_the_reports() -> None:
+    code = "import sys, secdl.cli.gate; sys.exit(bool({'jinja2', 'leather'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("group", [[], ["tools"], ["db"], ["threat"], ["fuzz"], ["waiver"]])
+def test_no_line_of_a_list_of_commands_is_cut_off(
+    group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main([*group, "--help"])
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert listed
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 
 def test_a_cache_that_cannot_be_used_is_what_the_verdict_names_not_that_a_tool_is_not_installed(
