@@ -16,7 +16,7 @@ _GLUE = re.compile(
     r"|tcp_chr_\w+|fd_chr_\w+|mux_chr_\w+|qio_channel_\w+|qemu_default_main|start_thread|mem(cpy|set|move)\w*)$"
 )
 _FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (?P<function>[\w.$~:]+)", re.MULTILINE)
-_SANITIZER = re.compile(r"ERROR: (?P<tool>\w+Sanitizer): (?P<kind>[\w-]+)")
+_SANITIZER = re.compile(r"ERROR: (?P<tool>\w+Sanitizer): (?:attempting )?(?P<kind>[\w-]+)")
 _ACCESS = re.compile(r"^(?P<access>READ|WRITE) of size", re.MULTILINE)
 _ASSERTIONS = (
     re.compile(r"(?P<place>[\w./+-]+):\d+: (?P<function>\w+): Assertion `(?P<what>.+?)' failed"),
@@ -33,13 +33,11 @@ _UP = re.compile(r"^(\.{1,2}/)+")
 _CWE_OF_KIND = {
     "heap-use-after-free": "CWE-416",
     "stack-use-after-return": "CWE-562",
-    "stack-use-after-scope": "CWE-562",
+    "stack-use-after-scope": "CWE-825",
     "double-free": "CWE-415",
-    "attempting": "CWE-415",
+    "bad-free": "CWE-590",
     "stack-overflow": "CWE-674",
-    "stack-buffer-overflow": "CWE-121",
-    "global-buffer-overflow": "CWE-125",
-    "negative-size-param": "CWE-119",
+    "negative-size-param": "CWE-195",
     "allocation-size-too-big": "CWE-789",
     "FPE": "CWE-369",
 }
@@ -120,10 +118,11 @@ def last_words(text: str) -> str:
 
 
 def _sanitizer(kind: str, text: str) -> Crash:
+    kind = "bad-free" if kind == "free" else kind
     access = _ACCESS.search(text)
     frames = crash_state(text)
     cwe = _CWE_OF_KIND.get(kind)
-    if cwe is None and kind.endswith("overflow") and access is not None:
+    if cwe is None and kind.endswith(("overflow", "underflow")) and access is not None:
         cwe = "CWE-787" if access["access"] == "WRITE" else "CWE-125"
     if kind == "ABRT":
         assertion = assertion_of(text)

@@ -36,6 +36,25 @@ def test_a_sanitizer_report_gives_class_and_cwe() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "access", "kind", "cwe"),
+    [
+        ("global-buffer-overflow on address 0x1", "WRITE", "global-buffer-overflow", "CWE-787"),
+        ("global-buffer-overflow on address 0x1", "READ", "global-buffer-overflow", "CWE-125"),
+        ("stack-buffer-overflow on address 0x1", "READ", "stack-buffer-overflow", "CWE-125"),
+        ("stack-buffer-underflow on address 0x1", "WRITE", "stack-buffer-underflow", "CWE-787"),
+        ("stack-use-after-scope on address 0x1", "READ", "stack-use-after-scope", "CWE-825"),
+        ("negative-size-param: (size=-4)", "", "negative-size-param", "CWE-195"),
+        ("attempting double-free on 0x1 in thread T0:", "", "double-free", "CWE-415"),
+        ("attempting free on address which was not malloc()-ed: 0x1 in thread T0", "", "bad-free", "CWE-590"),
+    ],
+)
+def test_the_kind_and_the_direction_of_an_access_decide_its_weakness(words, access, kind, cwe) -> None:
+    text = f"==1==ERROR: AddressSanitizer: {words}\n" + (f"{access} of size 8 at 0x1 thread T0\n" if access else "")
+    crash = classify(Stop(kind=StopKind.CRASH, status=77, stderr=text))
+    assert (crash.state[0], crash.cwe) == (kind, (cwe,))
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         (
