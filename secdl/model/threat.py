@@ -265,7 +265,6 @@ RULES = (
         help="The two ends of the flow lie in different boundaries and no [[crossing]] names what guards it.",
         gain="Data of the less trusted side arrives on the more trusted side unguarded.",
         fix="Add a [[crossing]] to the controls table: controls with evidence, a waiver, a recipient or a reason.",
-        cwe=("CWE-501",),
     ),
     Rule(
         id=EVIDENCE,
