@@ -50,6 +50,7 @@ class JobRow:
     origin: str
     state: str
     valid: bool
+    lost: bool
     reason: str
     took: str
     cpu: str
@@ -148,6 +149,7 @@ def _job_row(run: Ran) -> JobRow:
         origin=evidence.origin.value or "none",
         state=run.state,
         valid=run.valid,
+        lost=not run.valid and not run.skipped,
         reason=run.reason,
         took=words.duration(evidence.duration_s),
         cpu=words.duration(evidence.cpu_s),
