@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from math import ceil
 
-from secdl.model.finding import LEVELS, Finding
+from secdl.model.finding import Finding
 
 _HEX = re.compile(r"\b[0-9a-f]{20,}\b")
 _NAMES = {"elf": "ELF", "sbom": "SBOM"}
-_ORDER = {level.value: position for position, level in enumerate(LEVELS)}
+# Policies count what a tool did not rate as high or worse: it must not stand behind the medium ones.
+_ORDER = {name: position for position, name in enumerate(("critical", "high", "unknown", "medium", "low", "info"))}
 
 
 def number(value: int) -> str:

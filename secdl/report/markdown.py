@@ -93,6 +93,8 @@ def _document(seen: View, limit: int) -> Iterable[str]:
     yield from _section(
         "What signing accepts", (_accepted(item, limit) for item in seen.accepted), len(seen.accepted), ROWS
     )
+    yield prose(seen.also)
+    yield ""
     yield "The whole report is `report/report.html` in the run's folder or among the job's artefacts;"
     yield f"every finding is in `findings.jsonl`. Run digest {code(record.digest or 'not sealed')}."
 

@@ -1,6 +1,5 @@
 """The lines of the first screen: what was not measured, what changed, what signing accepts."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
@@ -213,12 +212,14 @@ def _advisories(record: Record, ran: tuple[Ran, ...]) -> list[Row]:
 
 
 def _reused(ran: tuple[Ran, ...]) -> list[Row]:
-    origin = Counter(run.evidence.reused_from for run in ran if run.valid and run.evidence.reused_from)
-    valid = sum(run.valid for run in ran)
-    return [
-        Row(what="reused evidence", figure=f"{count} of {valid}", why=f"measured by run {run}, inputs unchanged")
-        for run, count in sorted(origin.items())
-    ]
+    reused = [run.evidence.reused_from for run in ran if run.valid and run.evidence.reused_from]
+    if not reused:
+        return []
+    runs = sorted(set(reused), reverse=True)
+    named = words.listed(runs[:3] + ([some(len(runs) - 3, "earlier one")] if len(runs) > 3 else []))
+    figure = f"{len(reused)} of {sum(run.valid for run in ran)}"
+    why = f"measured by run{'' if len(runs) == 1 else 's'} {named}, inputs unchanged"
+    return [Row(what="reused evidence", figure=figure, why=why)]
 
 
 def since(record: Record) -> list[Row]:

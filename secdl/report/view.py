@@ -1,10 +1,11 @@
 """What every report says, computed once from a record: facts, sentence, blockers, gaps, what signing accepts."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
 from secdl.model import words
-from secdl.model.finding import Finding, Status
+from secdl.model.finding import LEVELS, Finding, Status
 from secdl.model.record import Record
 from secdl.model.verdict import WORD_OF_KIND, Reason, ReasonKind, Verdict, Word
 from secdl.model.words import number, some
@@ -31,6 +32,7 @@ class View:
     gaps: tuple[Row, ...]
     since: tuple[Row, ...]
     accepted: tuple[Accepted, ...]
+    also: str
 
     @property
     def today(self) -> date:
@@ -66,7 +68,15 @@ def view(record: Record) -> View:
         gaps=tuple(rows.gaps(record, ran)),
         since=tuple(rows.since(record)),
         accepted=tuple(rows.accepted(record, ran)),
+        also=_also(present),
     )
+
+
+def _also(present: list[Finding]) -> str:
+    levels = Counter(f.level for f in present if not f.blocking and f.waiver is None)
+    told = ", ".join(f"{number(levels[level])} {level.value}" for level in LEVELS if levels[level])
+    findings = some(levels.total(), "advising finding") + (f" ({told})" if told else "")
+    return f"Signing also accepts {findings} and all that is not measured."
 
 
 def effect(reason: Reason) -> str:

@@ -1,6 +1,7 @@
 import pytest
 
 from secdl.model import words
+from secdl.model.finding import Finding, Level
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,11 @@ from secdl.model import words
 )
 def test_proof_of_work_is_said_in_words_and_without_what_is_none(work, told):
     assert words.read(work) == told
+
+
+def test_what_no_tool_rated_stands_behind_the_high_ones_and_before_the_medium_ones():
+    def found(level):
+        return Finding(tool="t", rule="r", level=level, message="m", locations=())
+
+    ordered = sorted((found(level) for level in reversed(Level)), key=words.severity)
+    assert [one.level.value for one in ordered] == ["critical", "high", "unknown", "medium", "low", "info"]

@@ -126,6 +126,14 @@ def test_all_formats_agree_on_the_verdict_and_every_reason(run: Record) -> None:
         assert reason.message in markdown
 
 
+def test_page_and_markdown_say_alike_what_signing_accepts_beside_waivers(run: Record) -> None:
+    (said,) = re.findall(r"Signing also accepts .*", FORMATS["markdown"](run).decode())
+    assert f">{said}<" in FORMATS["html"](run).decode()
+    counts = run.verdict.counts
+    assert (f"{counts.advising:,} advising finding" if counts.advising else "no advising findings") in said
+    assert sum(int(n) for n in re.findall(r"(\d+) (?:critical|high|medium|low|info|unknown)", said)) == counts.advising
+
+
 def test_counts_on_the_page_add_up(run: Record) -> None:
     page = Page(FORMATS["html"](run).decode())
     assert set(page.tallies) >= {"state", "status", "level", "tool", "absent"}

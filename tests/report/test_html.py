@@ -134,6 +134,15 @@ def test_not_measured_has_denominators_ages_and_reuse() -> None:
     assert f"1 of 9 measured by run {records.EARLIER}" in said
 
 
+def test_evidence_reused_from_many_runs_is_one_line_that_names_the_newest() -> None:
+    record = records.passing()
+    runs = [f"2026110{n}T000000Z-00000000" for n in range(1, 6)]
+    reused = tuple(replace(one, reused_from=run) for one, run in zip(record.evidence, runs + runs, strict=False))
+    said = part(page(replace(record, evidence=reused)), "not-measured")
+    assert f"measured by runs {runs[4]}, {runs[3]}, {runs[2]} and 2 earlier ones, inputs unchanged" in said
+    assert said.count("reused evidence") == 1
+
+
 def test_evidence_that_the_gate_knows_and_the_folder_lost_is_shown_as_missing() -> None:
     record = records.failing()
     said = part(page(replace(record, evidence=record.evidence[1:])), "not-measured")
@@ -154,7 +163,8 @@ def test_signing_accepts_names_approver_and_expiry_or_says_there_is_none() -> No
     assert "approved by M. Okafor owner @hv/image expires 2026-12-03 (9 days left)" in said
     assert "override bandit : runs /opt/vendor/bandit" in said
     assert "no approver no owner no expiry" in said
-    assert "waiver old-dma expired" in said
+    assert "waiver invalid old-dma expired" in said
+    assert "Signing also accepts 5 advising findings (1 medium, 4 low) and all that is not measured." in said
     assert "5 advising findings" in said
 
 
