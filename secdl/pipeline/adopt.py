@@ -17,7 +17,8 @@ from secdl.run.checkout import NEVER
 DEBT = "policies/debt.jsonl"
 _MOST_FILES = 200_000
 _MOST_LOCK_BYTES = 8 << 20
-_LOCK_NAMES = ("requirements.txt", "requirements.lock", "requirements-lock.txt")
+_LOCK_NAMES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
+_LIST_NAMES = ("requirements.txt", "requirements.lock", "requirements-lock.txt")
 _C_FOLDERS = ("hw", "net", "block", "migration", "src", "lib")
 
 
@@ -61,7 +62,7 @@ def survey(root: Path) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
         python = python or path.suffix == ".py"
         if path.suffix == ".c":
             c_folders.add(path.parts[0] if len(path.parts) > 1 else ".")
-        if path.name in _LOCK_NAMES and _locks(root / path):
+        if path.name in _LOCK_NAMES + _LIST_NAMES and _locks(root / path):
             locks.append(path)
     sources = [Entry(name="python", path=".", language="python")] if python else []
     # In a tree laid out as QEMU's, only these folders hold what a guest reaches; elsewhere all C is taken for it.
@@ -102,9 +103,14 @@ def _version(root: Path) -> str:
 
 
 def _locks(path: Path) -> bool:
-    """Whether every requirement in the file is pinned; a list of wishes is no lock, and no scanner could judge it."""
-    if path.is_symlink() or path.stat().st_size > _MOST_LOCK_BYTES:
+    """Whether the file is a lock: by its name, or since every requirement in it is pinned.
+
+    A list of wishes is none, and no scanner could judge it.
+    """
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_LOCK_BYTES:
         return False
+    if path.name in _LOCK_NAMES:
+        return True
     lines = [line.split("#")[0].strip() for line in path.read_text("utf-8", "replace").splitlines()]
     wanted = [line for line in lines if line and not line.startswith("-")]
     return bool(wanted) and all("==" in line for line in wanted)

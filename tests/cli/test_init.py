@@ -99,6 +99,8 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     (tmp_path / "noxfile.py").write_text("mine")
     (tmp_path / "python/requirements.txt").write_text("six==1.16.0 \\\n    --hash=sha256:00\n# a comment\n")
     (tmp_path / "requirements.txt").write_text("sphinx\n")
+    (tmp_path / "python/uv.lock").write_text("version = 1\n")
+    (tmp_path / "uv.lock").symlink_to("/etc/passwd")
     assert main(["init"]) == 0
     assert (tmp_path / "noxfile.py").read_text() == "mine"
     out = capsys.readouterr().out
@@ -106,7 +108,7 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     assert "wrote    .github/workflows/secdl.yml" in out
     config = load_config(tmp_path / "secdl.toml")
     assert [(source.path, source.guest_facing) for source in config.source] == [(".", False), ("hw", True)]
-    assert [entry.path for entry in config.dependencies] == ["python/requirements.txt"]
+    assert [entry.path for entry in config.dependencies] == ["python/requirements.txt", "python/uv.lock"]
     assert main(["init"]) == 0
     assert "wrote" not in capsys.readouterr().out
 
