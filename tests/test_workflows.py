@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from secdl import __version__
 from secdl.model.evidence import Program
 from secdl.model.shipped import shipped
 from secdl.run.toolchain import Toolchain
@@ -77,3 +78,7 @@ def ended(script: str, result: str) -> int:
     """Exit status of the aggregate job's script where every job it needs ended with `result`."""
     env = {"SECURE": result, "ALERTS": result, "RESULT": result, "FORK": "false", "PATH": "/usr/bin:/bin"}
     return subprocess.run(["/bin/bash", "-ec", script], env=env, capture_output=True, check=False).returncode
+
+
+def test_the_workflow_that_init_writes_installs_the_secdl_that_wrote_it() -> None:
+    assert f"pip install --quiet nox secdl=={__version__}\n" in shipped("policies/init/workflow.yml").read_text()
