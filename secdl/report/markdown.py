@@ -74,7 +74,7 @@ def _document(seen: View, limit: int) -> Iterable[str]:
     yield f"**{verdict.verdict.value}.** {prose(seen.sentence)}"
     yield ""
     if seen.draft:
-        yield f"> **Not for release:** profile {prose(seen.draft)}."
+        yield f"> **Not for release:** {prose(seen.draft)}."
         yield ""
     yield f"{prose(product.name)} {prose(product.version)}, commit {code(product.commit or 'not from git')}, " + (
         f"profile {prose(verdict.profile)}, {words.moment(record.plan.as_of)}, run {code(record.plan.run)}"

@@ -46,9 +46,11 @@ class View:
 
     @property
     def draft(self) -> str:
-        """The profile that keeps a release from being signed by this run: of the judgement, else of the scan."""
-        used = (self.verdict.profile, self.record.plan.profile)
-        return next((profile or "unnamed" for profile in used if profile != RELEASE), "")
+        """What keeps a release from being signed by this run: the profile of the judgement, else of the scan."""
+        if self.verdict.profile != RELEASE:
+            return f"profile {self.verdict.profile or 'unnamed'}"
+        scanned = self.record.plan.profile
+        return "" if scanned == RELEASE else f"scanned under profile {scanned or 'unnamed'}"
 
 
 def view(record: Record) -> View:
@@ -137,7 +139,7 @@ def facts(record: Record, images: tuple[tuple[str, str], ...]) -> tuple[Row, ...
     policy = verdict.policy or "packaged policy"
     told = [
         Row(what="Product", figure=plan.product.name),
-        Row(what="Version", figure=plan.product.version),
+        Row(what="Version", figure=plan.product.version or "not stated"),
         Row(what="Commit", why=plan.product.commit or "not from git"),
     ]
     told += [Row(what="Image", figure=name, why=digest) for name, digest in images]

@@ -168,13 +168,16 @@ def test_signing_accepts_names_approver_and_expiry_or_says_there_is_none() -> No
     assert "5 advising findings" in said
 
 
-@pytest.mark.parametrize(("scanned", "judged", "named"), [("dev", "release", "dev"), ("release", "merge", "merge")])
+@pytest.mark.parametrize(
+    ("scanned", "judged", "named"),
+    [("dev", "release", "scanned under profile dev"), ("release", "merge", "profile merge")],
+)
 def test_scan_and_judgement_must_both_be_of_profile_release(scanned: str, judged: str, named: str) -> None:
     record = records.failing()
     record = replace(
         record, plan=replace(record.plan, profile=scanned), verdict=replace(record.verdict, profile=judged)
     )
-    assert f"Not for release</strong> <span>profile {named}:" in page(record)
+    assert f"Not for release</strong> <span>{named}:" in page(record)
 
 
 def test_no_score_grade_or_gauge_stands_anywhere() -> None:
