@@ -9,6 +9,7 @@ from secdl.cli.main import complain
 from secdl.cli.running import conclude, scan
 from secdl.model.errors import ConfigError
 from secdl.model.verdict import Word
+from secdl.model.words import number, some
 from secdl.pipeline import Options, judge_run, read_record
 from secdl.pipeline.adopt import DEBT, debt_of, starter
 from secdl.pipeline.inputs import read
@@ -51,8 +52,9 @@ def _adopt(root: Path) -> int:
     write_atomic(root / DEBT, content)
     _configure(config)
     conclude(run, baseline=str(root / DEBT))
-    shrunk = "" if before is None else f", {len(before.splitlines()) - count} fewer than before: it can only shrink"
-    complain(f"{count} findings adopted as debt in {DEBT}{shrunk}")
+    fewer = len((before or b"").splitlines()) - count
+    shrunk = "" if before is None else f", {number(fewer)} fewer than before: it can only shrink"
+    complain(f"{some(count, 'finding')} adopted as debt in {DEBT}{shrunk}")
     return 0
 
 

@@ -7,7 +7,7 @@ import click
 from secdl.model.evidence import Outcome
 from secdl.model.text import one_line
 from secdl.model.verdict import WORD_OF_KIND, Verdict, Word
-from secdl.model.words import some
+from secdl.model.words import number, some
 
 _STYLE = {Word.PASS: "green", Word.PARTIAL: "yellow", Word.INCOMPLETE: "magenta", Word.FAIL: "red"}
 _MOST = 40
@@ -27,7 +27,7 @@ def print_verdict(verdict: Verdict, *, report: Path | None) -> None:
     click.secho(verdict.verdict.value, bold=True, fg=_STYLE[verdict.verdict], nl=False, err=True)
     _say(
         f"  profile {verdict.profile}: {some(counts.total, 'finding')} "
-        f"({counts.blocking} blocking, {counts.waived} waived, {counts.advising} advising), "
+        f"({number(counts.blocking)} blocking, {number(counts.waived)} waived, {number(counts.advising)} advising), "
         f"{sum(one.valid for one in planned)} of {len(planned)} planned jobs left valid evidence"
     )
     if report is not None:
