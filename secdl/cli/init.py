@@ -8,6 +8,7 @@ import click
 from secdl.cli.main import complain
 from secdl.cli.running import conclude, scan
 from secdl.model.errors import ConfigError
+from secdl.model.finding import Status
 from secdl.model.verdict import Word
 from secdl.model.words import number, some
 from secdl.pipeline import Options, judge_run, read_record
@@ -48,13 +49,17 @@ def _adopt(root: Path) -> int:
         complain(f"nothing adopted: no valid evidence of {', '.join(bad) or 'this run'}; mend that and run it again")
         return 3
     before = read(root / DEBT) if (root / DEBT).exists() else None
-    content, count = debt_of(read_record(run).findings, before)
+    findings = read_record(run).findings
+    content, count = debt_of(findings, before)
     write_atomic(root / DEBT, content)
     _configure(config)
     conclude(run, baseline=str(root / DEBT))
-    fewer = len((before or b"").splitlines()) - count
-    shrunk = "" if before is None else f", {number(fewer)} fewer than before: it can only shrink"
-    complain(f"{some(count, 'finding')} adopted as debt in {DEBT}{shrunk}")
+    told = f"{some(count, 'finding')} adopted as debt in {DEBT}"
+    if before is not None:
+        told += f", {number(len(before.splitlines()) - count)} fewer than before: it can only shrink"
+        newer = sum(finding.status is not Status.ABSENT for finding in findings) - count
+        told += f"; {some(newer, 'finding')} since then left out" if newer else ""
+    complain(told)
     return 0
 
 
