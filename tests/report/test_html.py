@@ -118,6 +118,12 @@ def test_facts_name_product_commit_image_policy_base_time_and_run() -> None:
         assert words in said
 
 
+def test_a_product_without_a_version_is_said_to_have_none() -> None:
+    record = records.passing()
+    product = replace(record.plan.product, version="")
+    assert "Version not stated" in part(page(replace(record, plan=replace(record.plan, product=product))), "what")
+
+
 def test_blockers_are_seven_with_gain_place_owner_age_and_next_action() -> None:
     said = part(page(records.failing()), "blockers")
     assert said.count("Gain ") == said.count("Next ") == 7
