@@ -190,6 +190,25 @@ def test_a_defect_in_any_arm_of_an_if_is_found_at_its_place(checkout):
     assert {f"secdl.device.guest-divisor devices/port.c:{start + n}" for n in (3, 5)} <= found
 
 
+def test_an_xml_parser_is_reported_where_it_asks_for_what_the_document_declares_and_not_as_it_is_by_default(checkout):
+    """Python's own parser reads no external entity since 3.7.1 unless it is asked to."""
+    (checkout / "tools/import_appliance.py").write_text(
+        "import xml.sax\nfrom lxml import etree\nfrom xml.sax.handler import feature_external_ges\n"
+        "reader = xml.sax.make_parser()\n"
+        "reader.setFeature(feature_external_ges, True)  # hit\n"
+        "reader.setFeature(xml.sax.handler.feature_external_ges, 1)  # hit\n"
+        "reader.setFeature(feature_external_ges, False)\n"
+        "etree.XMLParser(resolve_entities=True)  # hit\n"
+        "etree.XMLParser(no_network=False)  # hit\n"
+        "etree.XMLParser(huge_tree=True)  # hit\n"
+        "etree.XMLParser(huge_tree=True, resolve_entities=False)\n"
+        "etree.XMLParser(remove_blank_text=True, resolve_entities=False)\n"
+    )
+    _, ran, report = run(TOOL, job(), checkout)
+    found = [line for line in own(report, ran) if "xml-entities" in line]
+    assert found == sorted(f"secdl.python.xml-entities tools/import_appliance.py:{n}" for n in (5, 6, 8, 9, 10))
+
+
 def test_every_planted_defect_is_found_in_a_real_run_with_an_empty_home(checkout):
     ended, ran, report = run(TOOL, job(), checkout)
     assert ended.status in TOOL.completed

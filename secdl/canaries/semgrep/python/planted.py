@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 import xml.sax
+import xml.sax.handler
 
 import requests
 import yaml
@@ -25,7 +26,8 @@ def import_appliance(bundle, name, host):
     eval(settings["expression"])  # canary: secdl.python.code-from-data
     requests.get(f"https://{host}/api", verify=False, timeout=5)  # canary: secdl.python.tls-unverified
     scratch = tempfile.mktemp()  # canary: secdl.python.temporary-name
-    reader = xml.sax.make_parser()  # canary: secdl.python.xml-entities
+    reader = xml.sax.make_parser()
+    reader.setFeature(xml.sax.handler.feature_external_ges, True)  # canary: secdl.python.xml-entities
     os.chmod("/run/vm/qmp.sock", 0o666)  # canary: secdl.python.world-writable
     control = socket.socket()
     control.bind(("0.0.0.0", 16509))  # canary: secdl.python.listens-everywhere
