@@ -35,7 +35,9 @@ kernel = Boundary(
     "Host kernel", inBoundary=host, description="Kernel mode of the host; nothing confines what runs here."
 )
 sandbox = Boundary(
-    "QEMU sandbox", inBoundary=host, description="One per VM: own user, SELinux category, seccomp, cgroup."
+    "QEMU sandbox",
+    inBoundary=host,
+    description="One per VM: SELinux category, seccomp, cgroup, namespace; one user for all.",
 )
 controller = Boundary("Controller VM", description="A privileged guest with the host's disks in its hands.")
 management = Boundary("Management network", description="Administrators, management plane, repositories, log host.")
