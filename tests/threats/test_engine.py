@@ -17,6 +17,7 @@ from secdl.model import codec, sarif
 from secdl.model.shipped import canary_folder, shipped
 from secdl.model.threat import Disposition, ThreatReport
 from secdl.model.tool import Job
+from secdl.pipeline.plan import tools_of
 from secdl.tools.threatmodel import TOOL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,9 +147,10 @@ def test_what_no_check_covers_is_named(reference):
     assert "vhost" in named
 
 
-def test_evidence_that_controls_name_is_a_tool_of_this_product(reference):
-    tools = {ref.tool for control in reference.report.controls for ref in control.evidence}
-    assert tools <= {"fuzz", "semgrep", "image-hardening", "image-packages", "image-advisories"}
+def test_evidence_that_controls_name_is_a_tool_of_this_product_and_a_rule_of_that_tool(reference):
+    known = {tool.name: {"", *(rule.id for rule in tool.rules())} for tool in tools_of(None)}
+    named = [ref for control in reference.report.controls for ref in control.evidence]
+    assert [str(ref) for ref in named if ref.rule not in known.get(ref.tool, ())] == []
     assert all(control.not_covered for control in reference.report.controls)
 
 
