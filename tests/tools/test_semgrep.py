@@ -209,6 +209,20 @@ def test_an_xml_parser_is_reported_where_it_asks_for_what_the_document_declares_
     assert found == sorted(f"secdl.python.xml-entities tools/import_appliance.py:{n}" for n in (5, 6, 8, 9, 10))
 
 
+def test_an_empty_address_is_reported_where_something_listens_on_it_and_not_where_it_is_mere_text(checkout):
+    (checkout / "tools/import_appliance.py").write_text(
+        "control.bind(('', 16509))  # hit\n"
+        "asyncio.start_server(answer, host='0.0.0.0')  # hit\n"
+        "http.server.ThreadingHTTPServer(('', 80), Handler)  # hit\n"
+        "socket.create_server(('::', 80))  # hit\n"
+        "lines = iter(('', 'first'))\n"
+        "name.endswith(('', '.xml'))\n"
+    )
+    _, ran, report = run(TOOL, job(), checkout)
+    found = [line for line in own(report, ran) if "listens-everywhere" in line]
+    assert found == [f"secdl.python.listens-everywhere tools/import_appliance.py:{n}" for n in (1, 2, 3, 4)]
+
+
 def test_every_planted_defect_is_found_in_a_real_run_with_an_empty_home(checkout):
     ended, ran, report = run(TOOL, job(), checkout)
     assert ended.status in TOOL.completed
