@@ -6,14 +6,24 @@ one: in QEMU 7.2 ten of 1,444 files below hw/, virtio.c and pcnet.c among them. 
 
 import re
 from collections.abc import Iterator
-from itertools import count, pairwise
+from dataclasses import dataclass
+from io import StringIO
+from itertools import chain, count, pairwise
 
-_DIRECTIVE = re.compile(r"[ \t]*#[ \t]*(\w*)")
-_NEVER = re.compile(r"\s*#\s*if\s+\(?\s*0\s*\)?\s*(?:$|//|/\*)")
+_BLANK = r"[ \t\f\v\r\0]"
+_APART = rf"(?:{_BLANK}|/\*(?:[^*]|\*(?!/))*\*/)*"
+_DIRECTIVE = re.compile(rf"{_APART}(?:#|%:|\?\?=){_APART}(\w*)")
+_NEVER = re.compile(r"\s*\(?\s*0\s*\)?\s*", re.ASCII)
+_COMMENT = re.compile(r"/\*.*?\*/|//.*", re.DOTALL)
+_SPLICE = re.compile(rf"\\{_BLANK}*\n")
+"""What joins two lines before all else; compilers take one with blanks before its end for such, too."""
+_CLOSE = re.compile(rf"\*(?:{_SPLICE.pattern})*/")
+_LONE_CR = re.compile(r"\r(?!\n)")
 _FIRST_ARM = frozenset({"if", "ifdef", "ifndef"})
-_NEXT_ARM = frozenset({"elif", "else"})
+_NEXT_ARM = frozenset({"elif", "elifdef", "elifndef", "else"})
 _KEPT = frozenset({"include"})
-_TEXT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+# A quote that nobody closes reaches to the end of its line, and one within a number (C23) is none.
+_TEXT = re.compile(r"/\*.*?\*/|//[^\n]*|\b\d(?:'?[\w.])*|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.DOTALL)
 _ATTRIBUTE = re.compile(
     r"\b(?:coroutine_fn|coroutine_mixed_fn|no_coroutine_fn|co_wrapper\w*|generated_co_wrapper|g_autofree|GRAPH_\w+LOCK(?:ED)?"
     r"|QEMU_(?:PACKED|NORETURN|SENTINEL|ARTIFICIAL|WARN_UNUSED_RESULT|NONSTRING|FLATTEN|ALWAYS_INLINE)|G_NORETURN"
@@ -38,7 +48,16 @@ _LOOSE = re.compile(
 
 
 def variants(text: str) -> Iterator[str]:
-    """`text` as any C parser reads it, then once more for each further arm of the `#if`s that no parser takes whole."""
+    """`text` as any C parser reads it, then once more for each further arm of the `#if`s that no parser takes whole.
+
+    Where a carriage return stands alone, all of that again with line breaks in its place, as clang takes it and gcc
+    does not.
+    """
+    lone = _LONE_CR.sub("\n", text)
+    return chain(_arms(text), _arms(lone) if lone != text else ())
+
+
+def _arms(text: str) -> Iterator[str]:
     first = _without_directives(text, 0)
     yield _without_macros(first)
     # Few files have further arms; what tells is cheap beside what follows.
@@ -88,14 +107,16 @@ def _without_directives(text: str, arm: int) -> str:
     from 0; the first where there are fewer."""
     out: list[str] = []
     stack: list[_Choice] = []
-    for lines, word in _logical(text):
-        if word in _FIRST_ARM:
-            stack.append(_Choice(start=len(out), never=bool(_NEVER.match("".join(lines)))))
-        elif word in _NEXT_ARM and stack:
+    for line in _logical(text):
+        if line.word in _FIRST_ARM:
+            stack.append(_Choice(start=len(out), never=line.never))
+        elif line.word in _NEXT_ARM and stack:
             stack[-1].arms.append(len(out))
-        elif word == "endif" and stack:
+        elif line.word == "endif" and stack:
             _settle(out, stack.pop(), arm)
-        out.extend(lines if word is None or word in _KEPT else map(_blank, lines))
+        kept = line.word is None or line.word in _KEPT
+        start, end = line.directive
+        out.append(line.text if kept else line.text[:start] + _blank(line.text[start:end]) + line.text[end:])
     return "".join(out)
 
 
@@ -129,30 +150,39 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def _logical(text: str) -> Iterator[tuple[list[str], str | None]]:
-    """Lines with their continuations, and the directive's word where they are one."""
-    lines = text.splitlines(keepends=True)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line with those that a backslash joins to it. `word` is the directive's, None where it is none, and `directive`
+    where that stands between comments of several lines; `never` is true for `#if 0`."""
+
+    text: str
+    word: str | None = None
+    directive: tuple[int, int] = (0, 0)
+    never: bool = False
+
+
+def _logical(text: str) -> Iterator[_Line]:
+    # Only a line feed ends a line of C; what else Python breaks lines at may stand within a comment.
+    lines = list(StringIO(text, newline="\n"))
     number = 0
-    comment = False
+    comment = goes_on = False
     while number < len(lines):
-        first = lines[number]
-        found = None if comment else _DIRECTIVE.match(first)
-        taken = [first]
-        if found:
-            while taken[-1].rstrip("\r\n").endswith("\\") and number + len(taken) < len(lines):
-                taken.append(lines[number + len(taken)])
-        # A comment that begins on a directive's line may end further down; blanking must not cut it in two.
-        comment = _in_comment("".join(taken), comment)
-        yield taken, found[1] if found else None
-        number += len(taken)
-
-
-def _in_comment(line: str, comment: bool) -> bool:
-    """Whether a block comment is open at the end of `line`."""
-    if not comment and "/*" not in line:
-        return False
-    rest = line.partition("*/")[2] if comment and "*/" in line else "" if comment else line
-    if comment and "*/" not in line:
-        return True
-    rest = _TEXT.sub("", rest)
-    return "/*" in rest
+        first = number
+        number += 1
+        while "\\" in lines[number - 1] and _SPLICE.search(lines[number - 1]) and number < len(lines):
+            number += 1
+        whole = "".join(lines[first:number])
+        close = _CLOSE.search(whole) if comment else None
+        if comment and close is None:
+            yield _Line(whole)
+            continue
+        start = close.end() if close else 0
+        bare = _SPLICE.sub("", whole[start:]) if number > first + 1 else whole[start:]
+        # Behind a comment that began in a directive, the directive goes on.
+        found = None if goes_on else _DIRECTIVE.match(bare)
+        word = found[1] if found else "" if goes_on else None
+        never = word == "if" and found is not None and bool(_NEVER.fullmatch(_COMMENT.sub(" ", bare[found.end() :])))
+        comment = "/*" in bare and "/*" in _TEXT.sub("", bare)
+        goes_on = comment and word is not None
+        end = _TEXT.sub(lambda text: "x" * len(text[0]), whole[start:]).find("/*") if comment else -1
+        yield _Line(whole, word, (start, len(whole) if end < 0 else start + end), never)

@@ -55,6 +55,48 @@ def test_an_if_is_taken_out_only_where_nothing_but_zero_is_its_condition(conditi
         assert flat(f"{never}\nint a;\n#endif") == ""
 
 
+LIVE = "bad();"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # What looks like a directive, within a comment or a string.
+        f"// x\x0c#if 0\n{LIVE}\n// x\x0c#endif\n",
+        f"// x\u2028#if 0\n{LIVE}\n// x\u2028#endif\n",
+        f"// x\r#if 0\n{LIVE}\n// x\r#endif\n",
+        f"// x \\\n#if 0\n{LIVE}\n// x \\\n#endif\n",
+        f"// x \\ \n#if 0\n{LIVE}\n// x \\ \n#endif\n",
+        f'char *a = "\\\n#if 0";\n{LIVE}\nchar *b = "\\\n#endif";\n',
+        f"int n = 1'000; /*\n#if 0\n*/\n{LIVE}\nint m = 1'000; /*\n#endif\n*/\n",
+        f"#define A /* a\n*/ #if 0\n{LIVE}\n#define B /* b\n*/ #endif\n",
+        # A condition that is not zero alone.
+        f"#if 0 /* x */ || 1\n{LIVE}\n#endif\n",
+        f"#if (0) + 1\n{LIVE}\n#endif\n",
+        f"#if 0 /* a\nb */ || 1\n{LIVE}\n#endif\n",
+        f"#if 0 \\\n|| 1\n{LIVE}\n#endif\n",
+        # A further arm that is easily overlooked.
+        f"#if 0\n/* x */ #else\n{LIVE}\n#endif\n",
+        f"#if 0\n/* a\nb */ #else\n{LIVE}\n#endif\n",
+        f"#if 0\n\x0c# /* x */ else\n{LIVE}\n#endif\n",
+        f"#if 0\n%:else\n{LIVE}\n#endif\n",
+        f"#if 0\n#elifndef A\n{LIVE}\n#endif\n",
+        f"#if 0\ndon't /*\n#else\n{LIVE}\n#endif\n",
+        # No line goes on behind blanks that only Unicode knows.
+        f"#define A \\\u2028\n{LIVE}\n",
+    ],
+)
+def test_what_a_compiler_sees_is_put_aside_by_no_trick_of_spelling(source):
+    assert any(LIVE in text for text in variants(source))
+    assert shape(plain(source)) == shape(source)
+
+
+def test_a_carriage_return_alone_is_read_both_ways_that_compilers_read_it():
+    """To gcc all of it is one comment; to clang, `bad()` is code."""
+    assert [text.split("\n")[1:2] for text in variants(f"// x\r{LIVE}")] == [[], [LIVE]]
+    assert len(list(variants(f"// x\r\n{LIVE}\r\n"))) == 1
+
+
 def test_every_arm_stays_in_one_of_the_variants():
     source = "#ifdef A\nif (a) {\n#elif B\nif (b) {\n#else\nif (c) {\n#endif\n}\n#ifdef D\n{\n#else\n{ d();\n#endif\n}"
     texts = [" ".join(text.split()) for text in variants(source)]
@@ -91,7 +133,7 @@ PIECES += [
     "glue(a, b)",
     "type_init(x)\n",
 ]
-PIECES += ["é", "\r\n", "\x0c"]
+PIECES += ["é", "\r\n", "\r", "\x0c", "\u2028", "//", "#if 0\n", "/* a\n*/ #else\n", "1'0"]
 pieces = st.sampled_from(PIECES)
 
 
