@@ -241,6 +241,16 @@ def test_nothing_in_the_tree_hides_code(checkout):
     assert "secdl.device.bottom-half-unguarded devices/port.c:14" in clean  # its line says nosemgrep
 
 
+def test_code_that_python_reads_in_another_encoding_is_found(checkout):
+    """semgrep takes every file for UTF-8 and a carriage return for a part of the comment before it."""
+    call = b"import subprocess\ndef f(cmd):\n    subprocess.call(cmd, shell=True)\n"
+    (checkout / "tools/returns.py").write_bytes(b"# x\r" + call.replace(b"\n", b"\r"))
+    (checkout / "tools/utf7.py").write_bytes(b"# coding: utf-7\n#+AAo-" + call)
+    found = own(*run(TOOL, job(planned=["tools/returns.py", "tools/utf7.py"]), checkout)[:0:-1])
+    for place in ("tools/returns.py:4", "tools/utf7.py:5"):
+        assert f"secdl.python.shell-command {place}" in found
+
+
 def test_a_broken_pack_of_the_repository_fails_the_run(checkout):
     """semgrep exits 0 with a rule less."""
     (checkout / "own.yaml").write_text(
