@@ -58,8 +58,8 @@ class Subject:
 class Job:
     """One planned run of a tool. Stored in plan.json, so that its output can be parsed again anywhere.
 
-    `name` is the folder under evidence/: the tool, or `tool@subject`. `root` is the checkout and the working
-    directory; `folder` the evidence folder as the tool saw it. `inputs` maps the name of each needed tool to that
+    `name` is the folder under evidence/: the tool, or `tool@subject`. `root` is the checkout, `folder` the evidence
+    folder as the tool saw it. `inputs` maps the name of each needed tool to that
     tool's output file, `programs` each further program of the tool to its absolute path, `services` each service to
     its URL, `data` each shared data folder (advisories, cache) to its path. `engine` is true for secdl's own engines,
     whose reports name places (`canary:…`) themselves. `narrowed` is true where `--changed-since` left out some of its
@@ -247,6 +247,7 @@ class Tool:
     reads what secdl cannot know, `repeatable(job)` where that one job does; `downloads` true where it goes to the
     network, by the user's proxies.
     `settings` is a frozen msgspec.Struct type (forbid_unknown_fields) of its own keys under `[tools.NAME]`.
+    `configured` is true for a program that the repository names itself.
     """
 
     name: str
@@ -276,6 +277,12 @@ class Tool:
     repeatable: Callable[[Job], bool] = sees_all
     downloads: bool = False
     settings: type | None = None
+    configured: bool = False
+
+    def place(self, job: Job) -> str:
+        """The working directory. A scanner may take settings from files there: only secdl's engines and configured
+        programs run in the checkout, all others in the evidence folder."""
+        return job.root if self.builtin or self.configured else job.folder
 
     def starting(self, job: Job) -> "Tool":
         """This tool with only the programs that `job` starts, reusable where that job is."""

@@ -225,7 +225,7 @@ class Scan:
         engine = {"PYTHONPATH": str(PACKAGE.parent)} if tool.builtin else {}
         return execute(
             argv,
-            cwd=Path(job.root),
+            cwd=Path(tool.place(job)),
             folder=Path(job.folder),
             env={**tool.env, **engine, **(proxies() if tool.downloads else {})},
             timeout_s=job.timeout_s,

@@ -40,6 +40,7 @@ def tool_of(entry: SarifTool) -> Tool:
         canary=Canary(folder=entry.canary.path, expects=entry.canary.expects, ours=False) if entry.canary else None,
         # What such a program reads beside its sources, such as rules, configuration and scripts, only it knows.
         reusable=False,
+        configured=True,
     )
 
 

@@ -43,8 +43,9 @@ metrics = {{"source.py": {{"loc": 1}}}}
 report = {{"errors": [], "generated_at": "", "metrics": metrics, "results": results}}
 out = next(word for word in sys.argv if word.startswith("--output="))
 pathlib.Path(out.removeprefix("--output=")).write_text(json.dumps(report))
-if pathlib.Path("meddle").exists():
-    pathlib.Path("source.py").write_text("b")
+root = pathlib.Path(__file__).parent
+if (root / "meddle").exists():
+    (root / "source.py").write_text("b")
 """
 TOUCHED = """
 [product]

@@ -51,7 +51,8 @@ def run(tool: Tool, job: Job, checkout: Path) -> tuple[Exit, Job, bytes]:
     for name, content in tool.lay(job, Checkout(checkout)).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    ended = execute((*program.argv, *tool.argv(job)), cwd=checkout, folder=folder, env=tool.env, timeout_s=120)
+    argv, place = (*program.argv, *tool.argv(job)), Path(tool.place(job))
+    ended = execute(argv, cwd=place, folder=folder, env=tool.env, timeout_s=120)
     report = folder / job.output
     return ended, job, report.read_bytes() if report.is_file() else b""
 

@@ -13,6 +13,7 @@ from secdl.run.checkout import Checkout
 from secdl.tools import image_sbom, syft
 from tests.goldens import assert_golden
 from tests.tools.deps_cases import ALIEN, BROKEN, DATA, job_of, report
+from tests.tools.real import run
 
 JOB = job_of(syft.TOOL)
 BOTH = pytest.mark.parametrize("tool", [syft.TOOL, image_sbom.TOOL], ids=["syft", "image-sbom"])
@@ -69,6 +70,21 @@ def test_a_folder_gives_the_locks_of_every_language(tmp_path: Path) -> None:
         (tmp_path / "a" / name).write_text(text)
     laid = syft.TOOL.lay(job_of(syft.TOOL, sources=("a",)), Checkout(tmp_path))
     assert sorted(laid) == ["target/a/go.mod", "target/a/requirements.txt/requirements.txt"]
+
+
+@pytest.mark.parametrize("name", [".syft.yaml", ".syft/config.yaml"])
+def test_a_settings_file_in_the_tree_hides_no_package(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/requirements.txt").write_text("six==1.16.0\n")
+    (tmp_path / "a/Cargo.lock").write_text(
+        'version = 3\n\n[[package]]\nname = "openssl"\nversion = "0.10.0"\n'
+        'source = "registry+https://example.org/index"\n'
+    )
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('select-catalogers: ["-rust"]\n')
+    ended, job, raw = run(syft.TOOL, job_of(syft.TOOL, sources=("a",)), tmp_path)
+    assert ended.status == 0
+    assert syft.TOOL.work(raw, job).read == {"packages": 2}
 
 
 def test_a_folder_without_locks_is_an_error(tmp_path: Path) -> None:
