@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from secdl.model import codec
 from secdl.model.config import Config, load_config
-from secdl.model.errors import SecdlError
+from secdl.model.errors import MalformedOutput, SecdlError
 from secdl.model.plan import Plan
 from secdl.model.policy import load_policy, load_waivers
 from secdl.model.tool import Tool
@@ -31,7 +31,7 @@ from secdl.pipeline.inputs import (
 )
 from secdl.pipeline.judge import judge_folder, read_record, store
 from secdl.pipeline.plan import Options, make_plan, tool_tables, tools_of
-from secdl.run.store import RUNS, RunFolder
+from secdl.run.store import RUNS, RunFolder, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,6 +126,7 @@ def judge_run(
     `runs`, else of those beside this run.
     """
     here = Path.cwd()
+    _check_inputs(run, {POLICY: policy, WAIVERS: waivers, **dict.fromkeys(baselines.INPUTS, baseline)})
     # What is wrong is named as it was given, and before the run holds it.
     if policy:
         load_policy(here / policy)
@@ -149,6 +150,15 @@ def judge_run(
         raise
     store(run, judgement)
     return judgement.verdict
+
+
+def _check_inputs(run: RunFolder, named: "Mapping[str, str]") -> None:
+    """Raises `MalformedOutput` where an input was altered since the run was sealed, unless an option has `named` its
+    like anew."""
+    altered = run.broken(only=lambda name: chosen(name) and not named.get(name))
+    if altered:
+        hint = "name what to judge by with an option, or make a new run: `secdl secure`"
+        raise MalformedOutput(f"{altered[0]} was altered since the run was sealed", where=str(run.path), hint=hint)
 
 
 def _put_back(run: RunFolder, before: "Mapping[str, bytes | mmap | None]") -> None:

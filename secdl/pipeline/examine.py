@@ -33,8 +33,11 @@ def examine(tool: Tool, job: Job, end: Exit, folder: Path, expects: Mapping[str,
         return Examined(outcome=Outcome.TIMED_OUT if end.timed_out else Outcome.FAILED, reason=one_line(end.fault))
     if end.status not in tool.completed:
         return Examined(outcome=Outcome.FAILED, reason=f"{_ended(end.status)}{_last_words(folder)}")
+    report = folder / job.output
+    if report.is_symlink():
+        return Examined(outcome=Outcome.FAILED, reason=f"its report ({job.output}) is a link, which nothing can seal")
     try:
-        raw = (folder / job.output).read_bytes()
+        raw = report.read_bytes()
     except OSError:
         return Examined(outcome=Outcome.FAILED, reason=f"wrote no report ({job.output}){_last_words(folder)}")
     try:

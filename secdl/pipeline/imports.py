@@ -14,7 +14,7 @@ from secdl.model.plan import Plan, Product
 from secdl.model.shipped import shipped
 from secdl.pipeline.inputs import POLICY, copy_owners, copy_waivers, read
 from secdl.run import git
-from secdl.run.store import RUNS, RunFolder, measured, write_atomic
+from secdl.run.store import RUNS, RunFolder, chosen, measured, write_atomic
 
 _SIZE_CAP_BYTES = 4 << 30
 
@@ -34,7 +34,7 @@ def import_files(files: Sequence[Path], run: RunFolder | None, *, root: Path, no
             taken.add(one.evidence.job)
             found.append(one)
     run = run or _fresh(root, now=now, token=token)
-    if broken := run.broken(only=measured):
+    if broken := run.broken(only=lambda name: measured(name) or chosen(name)):
         raise MalformedOutput(f"{broken[0]} was altered since the run was sealed", where=str(run.path))
     # What was judged is no longer all there is: without its seal the run has no verdict until it is judged again.
     run.unseal()

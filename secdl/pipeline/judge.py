@@ -1,13 +1,14 @@
 """Run folder → findings, verdict, record. Reads only the run, and whatever an option names once."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from secdl.gate.decide import Judgement, judge
+from secdl.gate.evidence import IMPORT_STAGE
 from secdl.gate.imports import job_of
 from secdl.gate.owners import owners
 from secdl.model import codec, sarif
@@ -44,11 +45,11 @@ def judge_folder(run: RunFolder, *, profile: str, baseline_called: str = "") -> 
             hint = "what it says is no longer what ran: `secdl secure` makes a new run"
             raise MalformedOutput(f"{name} was altered since the run was sealed", where=str(run.path), hint=hint)
     plan = run.plan()
-    evidence = tuple(_evidence(run, plan))
+    lost = {name.split("/")[1]: f"{name} was altered since the run was sealed" for name in reversed(broken)}
+    evidence = tuple(_evidence(run, plan, lost))
     altered = {
         one.job: f"{', '.join(names[:3])} altered since the scan" for one in evidence if (names := run.altered(one))
-    }
-    altered |= {name.split("/")[1]: f"{name} was altered since the run was sealed" for name in reversed(broken)}
+    } | lost
     tools = _tools(run, plan)
     # Before the findings: the first look at a large baseline takes memory that they need later.
     known = frozenset(one.tool for one in evidence)
@@ -114,9 +115,9 @@ def findings_of(
     if planned is None:
         # Nothing is planted in a foreign report, and it may be large: it is read as it is asked for.
         foreign = run.map(f"evidence/{evidence.job}/{job.output}")
-        return sarif.identified(foreign, job, seen) if foreign else iter(())
-    raw = run.read(f"evidence/{evidence.job}/{job.output}")
-    if not raw:
+        return sarif.identified(foreign or b"", job, seen)
+    raw = run.read(f"evidence/{evidence.job}/{job.output}") or b""
+    if not raw and evidence.outcome is not Outcome.OK:
         return iter(())
     # A tool that ended badly was not asked about its canary; the planted defects are no findings all the same.
     planted = evidence.canary.expected if evidence.canary else {} if job.has_canary else None
@@ -209,7 +210,8 @@ class _Sbom(msgspec.Struct):
     components: list[_Component] = []
 
 
-def _evidence(run: RunFolder, plan: Plan) -> Iterator[Evidence]:
+def _evidence(run: RunFolder, plan: Plan, known: Iterable[str] = ()) -> Iterator[Evidence]:
+    """The evidence of every planned job, then of imports; of `known` jobs also where nothing is left of it."""
     for job in plan.jobs:
         try:
             found = run.evidence(job.name)
@@ -218,9 +220,10 @@ def _evidence(run: RunFolder, plan: Plan) -> Iterator[Evidence]:
             continue
         yield found or _blank(job, "left no evidence: the run ended before it", plan)
     planned = {job.name for job in plan.jobs}
-    for name in run.jobs():
-        if name not in planned and (imported := run.evidence(name)) is not None:
-            yield imported
+    for name in sorted({*run.jobs(), *known} - planned):
+        yield run.evidence(name) or Evidence(
+            job=name, tool=name, stage=IMPORT_STAGE, outcome=Outcome.MISSING, origin=Origin.IMPORT
+        )
 
 
 def _blank(job: Job, reason: str, plan: Plan) -> Evidence:

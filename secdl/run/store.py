@@ -157,12 +157,12 @@ class RunFolder:
     def read(self, name: str) -> bytes | None:
         """A file of the run, None where it is absent."""
         with suppress(FileNotFoundError, NotADirectoryError):
-            return (self.path / name).read_bytes()
+            return self._own(name).read_bytes()
         return None
 
     def map(self, name: str) -> bytes | mmap.mmap | None:
         """A large file of the run as `read` gives it, but on the disk until it is looked at."""
-        with suppress(FileNotFoundError, NotADirectoryError), (self.path / name).open("rb") as file:
+        with suppress(FileNotFoundError, NotADirectoryError), self._own(name).open("rb") as file:
             # What is empty cannot be mapped.
             empty = os.fstat(file.fileno()).st_size == 0
             return b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -178,17 +178,30 @@ class RunFolder:
 
     def evidence(self, job: str) -> Evidence | None:
         """The job's evidence; None without its mark. A mark that cannot be read raises `MalformedOutput`."""
-        path = self.evidence_folder(job) / MARK
-        return codec.load(path, Evidence) if path.exists() else None
+        with suppress(FileNotFoundError):
+            path = self._own(f"evidence/{job}/{MARK}")
+            return codec.load(path, Evidence) if path.exists() else None
+        return None
 
     def altered(self, evidence: Evidence) -> tuple[str, ...]:
         """Names in the evidence folder that are gone or no longer what was recorded."""
-        folder = self.evidence_folder(evidence.job)
-        return tuple(
-            name
-            for name, digest in sorted(evidence.files.items())
-            if not (folder / name).is_file() or sha256_of(folder / name) != digest
-        )
+        found = ((name, digest, self._digest(evidence.job, name)) for name, digest in sorted(evidence.files.items()))
+        return tuple(name for name, recorded, digest in found if digest != recorded)
+
+    def _digest(self, job: str, name: str) -> str:
+        """sha256 of a file in the evidence folder of `job`; empty where there is none."""
+        with suppress(FileNotFoundError):
+            path = self._own(f"evidence/{job}/{name}")
+            return sha256_of(path) if path.is_file() else ""
+        return ""
+
+    def _own(self, name: str) -> Path:
+        """Where the file `name` of the run lies. Raises `FileNotFoundError` for one behind a link: no seal covers what
+        that leads to, so it is no part of the run."""
+        path = self.path / name
+        if any(part.is_symlink() for part in (path, *path.parents[: name.count("/")])):
+            raise FileNotFoundError(name)
+        return path
 
     def seal(self) -> str:
         """Writes SHA256SUMS over everything but report/; gives the run digest, `sha256:…`.
@@ -262,6 +275,11 @@ class RunFolder:
 def measured(name: str) -> bool:
     """Whether the file `name` of a run is what was planned or measured: judging again does not write it."""
     return name in ("plan.json", "inputs/secdl.toml", "inputs/interrupted") or name.startswith("evidence/")
+
+
+def chosen(name: str) -> bool:
+    """Whether the file `name` of a run is what it is judged by, which only an option may replace."""
+    return name.startswith("inputs/") and not measured(name)
 
 
 def _second(run_id: str) -> str:

@@ -421,6 +421,9 @@ def test_judging_a_run_again_keeps_the_reports_of_the_same_verdict_and_no_others
     [
         ("plan.json", 2, "plan.json was altered since the run was sealed"),
         ("inputs/secdl.toml", 2, "inputs/secdl.toml was altered since the run was sealed"),
+        ("inputs/gate.toml", 2, "inputs/gate.toml was altered since the run was sealed; name what to judge by"),
+        ("inputs/waivers.toml", 2, "inputs/waivers.toml was altered since the run was sealed"),
+        ("inputs/baseline.json", 2, "inputs/baseline.json was altered since the run was sealed"),
         ("evidence/echo/out.sarif", 3, "evidence/echo/out.sarif was altered since the run was sealed"),
         ("evidence/echo/evidence.json", 3, "evidence/echo/evidence.json was altered since the run was sealed"),
         ("evidence/other/evidence.json", 3, "evidence/other/evidence.json was altered since the run was sealed"),
@@ -432,7 +435,7 @@ def test_what_was_altered_in_a_sealed_run_is_no_evidence(
     assert main(["secure"]) == 0
     path = tree / ".secdl/runs/latest" / name
     path.parent.mkdir(exist_ok=True)
-    raw = path.read_text() if path.exists() else (path.parent.parent / "echo/evidence.json").read_text()
+    raw = (path if path.exists() else tree / ".secdl/runs/latest/evidence/echo/evidence.json").read_text()
     path.write_text(raw.replace('"echo"', '"other"') if "other" in name else raw + "\n")
     assert main(["report"]) == 2
     assert f"{name} does not match SHA256SUMS" in capsys.readouterr().err
@@ -440,6 +443,29 @@ def test_what_was_altered_in_a_sealed_run_is_no_evidence(
     for _ in range(2):
         assert main(["gate"]) == status
         assert said in capsys.readouterr().err
+
+
+def test_what_to_judge_by_is_named_anew_where_it_was_altered(tree: Path) -> None:
+    assert main(["secure"]) == 0
+    run = tree / ".secdl/runs/latest"
+    (run / "inputs/waivers.toml").write_text("# altered\n")
+    (tree / "waivers.toml").write_text("# mine\n")
+    assert main(["gate"]) == 2
+    assert main(["gate", "--waivers", "waivers.toml"]) == 0
+    assert main(["gate"]) == 0
+
+
+@pytest.mark.parametrize("gone", ["evidence.json", "out.sarif", ""])
+def test_an_import_that_is_taken_out_of_a_judged_run_is_missed(tree: Path, verdict: Verdict, gone: str) -> None:
+    (tree / "bad.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 0
+    assert main(["import", "bad.sarif", "--run", "latest"]) == 0
+    assert main(["gate"]) == 1
+    folder = tree / ".secdl/runs/latest/evidence/import-echo"
+    (folder / gone).unlink() if gone else shutil.rmtree(folder)
+    for _ in range(2):
+        assert main(["gate"]) == 3
+        assert [r["message"] for r in verdict()["reasons"] if r["message"].startswith("import-echo: ")]
 
 
 def test_planted_defects_are_no_findings_where_a_run_ended_before_it_recorded_the_tool(

@@ -84,6 +84,14 @@ def test_a_report_that_was_not_written_is_not_evidence(tmp_path: Path) -> None:
     assert bad.reason == "wrote no report (out): ImportError: no module �[31mx"
 
 
+def test_a_report_that_is_a_link_is_not_evidence(tmp_path: Path) -> None:
+    """What it leads to may change at any time, and the seal would not know."""
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    (tmp_path / "out").symlink_to("elsewhere")
+    bad = examine(tool(), JOB, DONE, tmp_path, EXPECTS)
+    assert (bad.outcome, bad.reason) == (Outcome.FAILED, "its report (out) is a link, which nothing can seal")
+
+
 def test_a_source_file_called_like_the_canary_hides_nothing() -> None:
     kept, canary = split([finding("canary:x.py")], EXPECTS)
     assert [found.path for found in kept] == ["./canary:x.py"]

@@ -1,5 +1,6 @@
 import os
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,23 @@ def test_the_seal_names_what_is_gone_new_or_altered(run: RunFolder) -> None:
     changed = ("evidence/gone/out.json", "evidence/new/evidence.json", "evidence/t/a\nb\\c.py", "evidence/t/out.json")
     assert run.broken(only=measured) == changed
     assert run.broken() == (*changed, "inputs/gate.toml")
+
+
+def test_what_lies_behind_a_link_is_no_part_of_a_run(run: RunFolder, tmp_path: Path) -> None:
+    evidence = Evidence(
+        job="t", tool="t", stage="sast", outcome=Outcome.OK, files={"out.json": sha256(b"x").hexdigest()}
+    )
+    run.commit(evidence)
+    run.write("evidence/t/out.json", b"x")
+    run.seal()
+    (run.path / "evidence/t").rename(tmp_path / "t")
+    (run.path / "evidence/t").symlink_to(tmp_path / "t")
+    (run.path / "inputs").mkdir()
+    (run.path / "inputs/waivers.toml").symlink_to(tmp_path / "t/out.json")
+    assert run.read("inputs/waivers.toml") is None
+    assert run.map("evidence/t/out.json") is None
+    assert run.evidence("t") is None
+    assert run.altered(evidence) == ("out.json",)
 
 
 def test_the_newest_run_is_the_one_that_began_last_judged_or_not(run: RunFolder, tmp_path: Path) -> None:
