@@ -201,6 +201,9 @@ def _gaps(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePolicy,
     else:
         for stage in sorted(set(plan.left_out)):
             reasons.append(Reason(kind=ReasonKind.NOT_PLANNED, message=f"stage {one_line(stage)} was left out"))
+    for one in plan.unread:
+        message = f"source {one_line(one.source)}: nothing read, {one_line(one.reason)}"
+        reasons.append(Reason(kind=ReasonKind.NOT_PLANNED, message=message))
     if plan.scope:
         message = f"only changes were looked at: {one_line(plan.scope)}"
         reasons.append(Reason(kind=ReasonKind.NOT_PLANNED, message=message))
@@ -252,6 +255,7 @@ def _partial(plan: Plan, standing: tuple[Standing, ...], *, profile: ProfilePoli
         return (IMPORT_STAGE,)
     stages = {one.evidence.stage for one in standing if one.fault is not None} | set(plan.left_out)
     stages |= {str(stage) for stage, _ in unplanned(standing, plan=plan, profile=profile)}
+    stages |= {str(Stage.SAST)} if plan.unread else set()
     if plan.scope:
         # Whole-tree tools look at everything even so; where the plan does not say which were cut down, all count.
         stages |= {str(job.stage) for job in plan.jobs if job.narrowed} or set(plan.stages)

@@ -28,10 +28,11 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassedOver:
-    """Folders below a source that nothing looks into, because of their names, sorted."""
+    """What nothing looks into below a source, sorted: folders because of their names, and links to code elsewhere."""
 
     source: str
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class ReasonKind(StrEnum):
     INTERRUPTED = "interrupted"  # INCOMPLETE
     NOTHING_JUDGED = "nothing_judged"  # INCOMPLETE: no tool left valid evidence
     NOT_MEASURED = "not_measured"  # PARTIAL: planned, tolerated, without valid evidence
-    NOT_PLANNED = "not_planned"  # PARTIAL: left out by --only, --changed-since or import
+    NOT_PLANNED = "not_planned"  # PARTIAL: left out by --only, --changed-since or import, or read by no scanner
     ADVISORIES_STALE = "advisories_stale"  # INCOMPLETE where required, else no effect
     ADVISORY = "advisory"  # no effect: findings that only advise
     WAIVER_UNUSED = "waiver_unused"  # no effect

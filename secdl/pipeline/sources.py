@@ -15,6 +15,7 @@ from secdl.model.tool import Subject
 from secdl.run.checkout import ENVIRONMENTS, NEVER
 
 SUFFIXES = {Language.PYTHON: (".py", ".pyw"), Language.C: (".c", ".h")}
+_SUFFIXES = tuple(suffix for ends in SUFFIXES.values() for suffix in ends)
 _SCRIPT = re.compile(rb"#!.*python", re.IGNORECASE)
 _FIRST_LINE_BYTES = 128
 # Nobody declares a cache of compiled code, but a source file in it can be run.
@@ -46,28 +47,34 @@ def exclusions(root: Path, config: Config) -> Iterator[Exclusion]:
 
 
 def nothing_read(config: Config, read: set[str]) -> Iterator[Unread]:
-    """Each source of which no scanner reads anything, and why."""
+    """Each source of which no scanner reads anything, or none of its C, and why."""
+    why = "no scanner reads C that is not guest_facing"
     for source in config.source:
         languages = [one for one in source.languages if one is not Language.C or source.guest_facing]
-        below = [path for path in read if within(path, (source.path,))]
+        below = {path.endswith(SUFFIXES[Language.C]) for path in read if within(path, (source.path,))}
         if not languages:
-            yield Unread(source=source.path, reason="no scanner reads C that is not guest_facing")
-        elif not any(path.endswith(SUFFIXES[Language.C]) is (one is Language.C) for path in below for one in languages):
+            yield Unread(source=source.path, reason=why)
+        elif not below.intersection(one is Language.C for one in languages):
             yield Unread(source=source.path, reason=f"no file of {' or '.join(languages)} in it")
+        elif True in below and languages != list(source.languages):
+            yield Unread(source=source.path, reason=f"as to C: {why}")
 
 
 def _files(root: Path, source: Source) -> Iterator[str]:
     named = suffixes(source)
     scripts = Language.PYTHON in source.languages
     for name in _walk(root, source):
-        if name.endswith(named) or (scripts and "." not in name.rpartition("/")[2] and _is_script(root / name)):
+        if name.endswith(named) or (scripts and not name.endswith(_SUFFIXES) and _is_script(root / name)):
             # A name that is not UTF-8 is planned as it can be shown: no tool can have read that, so it is missed.
             yield shown(name)
 
 
 def _is_script(path: Path) -> bool:
-    """Whether a file without a suffix begins as a Python script does; one that cannot be read may be one."""
+    """Whether a file begins as a Python script does; one that cannot be read may be one. One whose name has an ending
+    must be executable, too: to look into all others of a large tree takes long."""
     try:
+        if "." in path.name and not path.stat().st_mode & 0o111:
+            return False
         with path.open("rb") as file:
             return _SCRIPT.match(file.read(_FIRST_LINE_BYTES)) is not None
     except OSError:
@@ -80,11 +87,28 @@ def shown(name: str) -> str:
 
 
 def passed_over(root: Path, config: Config) -> Iterator[PassedOver]:
-    """The environments below each source, by name, which no scanner looks into."""
+    """What no scanner looks into below each source: environments, by name, and links to code that is not read."""
     for source in config.source:
-        found = (path for path, entry in _entries(root, source) if entry.name in ENVIRONMENTS and _is_folder(entry))
-        if folders := tuple(sorted(map(shown, found))):
-            yield PassedOver(source=source.path, folders=folders)
+        folders, links = [], []
+        for path, entry in _entries(root, source):
+            if entry.name in ENVIRONMENTS and _is_folder(entry):
+                folders.append(shown(path))
+            elif entry.is_symlink() and _leads_away(root, path, source, config):
+                links.append(shown(path))
+        if folders or links:
+            yield PassedOver(source=source.path, folders=tuple(sorted(folders)), links=tuple(sorted(links)))
+
+
+def _leads_away(root: Path, path: str, source: Source, config: Config) -> bool:
+    """Whether the link `path` leads to a folder, or under a name of the source's languages to a file, that no source
+    holds under such a name."""
+    target = Path(os.path.realpath(root / path))
+    folder = target.is_dir()
+    if not folder and not (path.endswith(suffixes(source)) and target.is_file()):
+        return False
+    inside = os.path.relpath(target, os.path.realpath(root))
+    held = within(inside, (os.path.normpath(one.path) for one in config.source))
+    return not (held and (folder or inside.endswith(suffixes(source))))
 
 
 def _walk(root: Path, source: Source) -> Iterator[str]:

@@ -140,10 +140,15 @@ def _unplanned(plan: Plan) -> list[Row]:
     rows += [
         Row(
             what=f"passed over below {one.source}",
-            figure=some(len(one.folders), "folder"),
-            why=f"environments are not looked into: {words.listed(_few(one.folders))}",
+            figure=some(len(names), kind),
+            why=f"{why}: {words.listed(_few(names))}",
         )
         for one in plan.passed_over
+        for names, kind, why in (
+            (one.folders, "folder", "environments are not looked into"),
+            (one.links, "link", "links are not followed, and lead to what is not read"),
+        )
+        if names
     ]
     return rows + [Row(what=f"source {one.source}", figure="nothing read", why=one.reason) for one in plan.unread]
 

@@ -7,19 +7,15 @@ import tokenize
 from secdl.model.scope import within
 from secdl.model.tool import LAID, SCRIPT, Checkout, Job
 
-_PYTHON = (".py", ".pyw", ".pyi")
+_C = (".c", ".h")
 _BREAK = re.compile(r"\r\n?")
 # Where Python looks for the name of a file's encoding: PEP 263.
 _NAMED = re.compile(r"^([ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+", re.ASCII)
 
 
 def python_files(job: Job, sources: tuple[str, ...] | list[str] = (".",)) -> list[str]:
-    """The planned files below `sources` that are Python: by their suffix, or scripts without one."""
-    return [
-        path
-        for path in job.settings.get("planned", ())
-        if (path.endswith(_PYTHON) or "." not in path.rpartition("/")[2]) and within(path, sources)
-    ]
+    """The planned files below `sources` that are Python: what is planned and no C was taken for it."""
+    return [path for path in job.settings.get("planned", ()) if not path.endswith(_C) and within(path, sources)]
 
 
 def lay_python(files: list[str], checkout: Checkout) -> dict[str, bytes]:

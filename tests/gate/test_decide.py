@@ -6,6 +6,7 @@ from secdl.model import codec
 from secdl.model.errors import PolicyError
 from secdl.model.evidence import CanaryResult, Origin, Outcome, Program, Work
 from secdl.model.finding import Level, Status
+from secdl.model.plan import Unread
 from secdl.model.verdict import WORD_OF_KIND, ReasonKind, Word
 from tests.gate.runs import DAY, STAGE, altered, evidence, finding, job, plan, without
 
@@ -190,6 +191,18 @@ def test_required_tool_that_the_plan_forgot_in_a_stage_that_was_asked_for_is_inc
     assert judgement.verdict.verdict is Word.INCOMPLETE
     dev = run(plan=forgot, evidence=(ALL[0], ALL[2]))
     assert (dev.verdict.verdict, dev.verdict.partial) == (Word.PARTIAL, ("sast",))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_source_that_nothing_reads_is_no_pass(run, profile):
+    nothing = Unread(source="hw", reason="no scanner reads C that is not guest_facing")
+    verdict = run(profile=profile, plan=plan(unread=(nothing,))).verdict
+    assert (verdict.verdict, verdict.partial) == (Word.PARTIAL, ("sast",))
+    (reason,) = verdict.reasons
+    assert (reason.kind, reason.message) == (
+        ReasonKind.NOT_PLANNED,
+        "source hw: nothing read, no scanner reads C that is not guest_facing",
+    )
 
 
 def test_scope_makes_partial_of_the_stages_that_were_cut_down(run):

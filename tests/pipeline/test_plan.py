@@ -81,12 +81,15 @@ def test_source_is_planned_however_its_path_is_written(root: Path, path: str) ->
     assert planned == {"bandit": ["tools/a.py"], "semgrep": ["hw/f.c", "tools/a.py"]}
 
 
-def test_scripts_without_a_suffix_are_python_where_their_first_line_says_so(root: Path) -> None:
+def test_scripts_are_python_where_their_first_line_says_so(root: Path) -> None:
     (root / "tools/start").write_text("#!/usr/bin/env python3\n")
     (root / "tools/shell").write_text("#!/bin/sh\n")
     (root / "tools/gui.pyw").touch()
     (root / "hw/gen").write_text("#!/usr/bin/python\n")
-    planned = ["tools/a.py", "tools/gui.pyw", "tools/start"]
+    for name, mode in (("migrate-1.2", 0o755), ("data.txt", 0o644), ("page.h", 0o755)):
+        (root / "tools" / name).write_text("#!/usr/bin/python3\n")
+        (root / "tools" / name).chmod(mode)
+    planned = ["tools/a.py", "tools/gui.pyw", "tools/migrate-1.2", "tools/start"]
     assert [job.settings["planned"] for job in plan(root).jobs if job.tool == "bandit"] == [planned]
 
 
@@ -101,6 +104,35 @@ def test_source_of_which_nothing_is_read_is_named(root: Path) -> None:
         ("host", "no scanner reads C that is not guest_facing"),
         ("hw", "no file of python in it"),
     ]
+
+
+def test_c_that_nobody_reads_is_named_though_there_is_python_beside_it(root: Path) -> None:
+    (root / "tools/x.c").touch()
+    config = root / "secdl.toml"
+    config.write_text(config.read_text().replace('["python"]', '["python", "c"]'))
+    assert [(one.source, one.reason) for one in plan(root).unread] == [
+        ("tools", "as to C: no scanner reads C that is not guest_facing")
+    ]
+
+
+def test_links_to_code_that_is_not_read_are_named(root: Path) -> None:
+    for name in ("other/x.py", "other/y.txt", "tools/in/z.py", "tools/plain.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    links = {
+        "tools/away.py": "../other/x.py",
+        "tools/plugin.py": "plain.txt",
+        "tools/more": "../other",
+        "tools/old/hidden.py": "../../other/x.py",
+        "tools/here.py": "a.py",
+        "tools/again": "in",
+        "tools/text.txt": "../other/y.txt",
+        "tools/nowhere.py": "nowhere",
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    away = ("tools/away.py", "tools/more", "tools/plugin.py")
+    assert plan(root).passed_over == (PassedOver(source="tools", links=away),)
 
 
 def test_environments_below_a_source_are_named_and_a_source_file_in_a_cache_is_read(root: Path) -> None:
