@@ -35,7 +35,7 @@ FUNCTION = Function(
 )
 
 
-@settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
 @given(regions=REGIONS, seed=st.integers(0, 2**64), functions=st.sampled_from([(), (FUNCTION,)]))
 def test_every_operation_is_a_command_inside_the_windows(
     regions: list[Region], seed: int, functions: tuple[Function, ...]
@@ -58,7 +58,7 @@ def test_every_operation_is_a_command_inside_the_windows(
             assert any(not r.io and r.addr <= addr < r.addr + r.size for r in regions), line
 
 
-@settings(max_examples=5, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=5, phases=(Phase.explicit, Phase.generate))
 @given(seed=st.integers(0, 1000), session=st.integers(0, 50))
 def test_a_session_depends_on_nothing_but_seed_and_number(seed: int, session: int) -> None:
     region = Region(name="bar0", io=False, addr=0xE000_0000, size=256, live=(0, 16))

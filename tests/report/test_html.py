@@ -74,7 +74,7 @@ def test_page_nests_and_its_links_lead_somewhere(make: object) -> None:
     assert all(target.startswith("#") for target in seen.targets)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(alphabet=st.characters(codec=None), max_size=60))
 def test_any_text_leaves_the_page_with_the_same_elements(text: str) -> None:
     seen = Structure(page(records.hostile(text)))

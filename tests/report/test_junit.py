@@ -39,7 +39,7 @@ def test_totals_are_those_of_the_cases() -> None:
                 assert int(element.get(total) or "") == sum(case.find(mark) is not None for case in cases)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(alphabet=st.characters(codec=None), max_size=80))
 def test_any_text_becomes_valid_xml(text: str) -> None:
     assert read(records.hostile(text)).tag == "testsuites"

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from secdl.threats import dump
@@ -65,14 +65,12 @@ def test_any_bytes_are_refused(raw):
         dump.read(raw)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(GOOD)), ANYTHING)
 def test_any_value_in_a_model_s_place_is_refused_or_read(key, value):
     with contextlib.suppress(ModelBroken):
         read({**GOOD, key: value})
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(FLOW)), ANYTHING)
 def test_any_value_in_a_flow_s_place_is_refused_or_read(key, value):
     with contextlib.suppress(ModelBroken):

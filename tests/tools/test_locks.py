@@ -182,7 +182,7 @@ def test_a_file_is_a_lock_by_being_named_whatever_it_is_called(tmp_path: Path) -
     assert [pin.name for pin in python_locks("frozen", Checkout(tmp_path))["frozen"]] == ["a"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=200), st.sampled_from(["requirements.txt", "uv.lock", "Pipfile.lock"]))
 def test_any_text_gives_pins_or_one_error(text: str, name: str) -> None:
     with suppress(SecdlError):
