@@ -284,8 +284,9 @@ RULES = (
     ),
     Rule(
         id=WAIVER,
-        title="A threat is accepted by a waiver that does not hold",
-        help="The disposition names a waiver that is not in the waiver file or has expired.",
+        title="A threat is accepted, and no waiver covers that",
+        help="The disposition names a waiver; like any other finding this one is open until a waiver selects it, by "
+        "its fingerprint or by rule and path, and is open again when that expires.",
         gain="A risk is taken that nobody has signed for.",
         fix="Add or renew the waiver, or give the threat another answer.",
     ),

@@ -68,7 +68,6 @@ def judge_folder(run: RunFolder, *, profile: str, baseline_called: str = "") -> 
     named = profile or plan.profile
     # What a stage that was left out would have shown is not missing: the verdict says that it was left out.
     if not plan.left_out and not plan.scope:
-        today = plan.as_of.date()
         tables = threat_coverage(
             run,
             plan,
@@ -76,7 +75,6 @@ def judge_folder(run: RunFolder, *, profile: str, baseline_called: str = "") -> 
             findings=tuple(findings),
             policy=policy,
             profile=named,
-            waivers=frozenset(waiver.id for waiver in waivers.waiver if waiver.expires >= today),
         )
         findings.extend(identify((finding for table in tables.values() for finding in table.findings), seen))
     return judge(
@@ -174,7 +172,6 @@ def read_record(run: RunFolder) -> Record:
         findings=findings,
         policy=parse_policy(_text(run, POLICY), where="gate.toml"),
         profile=verdict.profile,
-        waivers=frozenset(waiver.id for waiver in verdict.waivers),
     )
     return Record(
         plan=plan,

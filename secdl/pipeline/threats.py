@@ -23,19 +23,14 @@ def threat_coverage(
     findings: tuple[Finding, ...],
     policy: Policy,
     profile: str,
-    waivers: frozenset[str],
 ) -> Mapping[str, Coverage]:
-    """By job of the threat-model tool, the state of each threat's evidence; nothing for a job that left no model.
-
-    `waivers` are the ids that hold on the day of the run.
-    """
+    """By job of the threat-model tool, the state of each threat's evidence; nothing for a job that left no model."""
     measured = Measured(
         jobs=plan.jobs,
         evidence=tuple(evidence),
         findings=findings,
         today=plan.as_of.date(),
         advisory_max_days=policy.profile(profile).advisory_max_days,
-        waivers=waivers,
     )
     found = {}
     for job in plan.jobs:

@@ -1,6 +1,6 @@
 """Which threats have live evidence behind them in a run: asked after all tools have run, from values alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
@@ -42,10 +42,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a run measured: its jobs, their evidence, the findings that are open, and the day ages are judged by.
+    """What a run measured: its jobs, their evidence, the findings that are open or waived, and the day ages are judged
+    by.
 
-    `advisory_max_days` is None where no age is too old. `waivers` are the ids that hold on that day; None where nobody
-    asked.
+    `advisory_max_days` is None where no age is too old.
     """
 
     jobs: tuple[Job, ...]
@@ -53,26 +53,24 @@ class Measured:
     findings: tuple[Finding, ...]
     today: date
     advisory_max_days: int | None = None
-    waivers: frozenset[str] | None = None
 
 
 def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
     """The state of every threat's evidence in `measured`.
 
     Gives findings of the tool `threatmodel`: one per piece of evidence that is missing, failed or stale while a threat
-    rests on it (of another rule where the configuration has no such check at all), and one per accepted threat whose
-    waiver does not hold.
+    rests on it (of another rule where the configuration has no such check at all), and one per accepted threat, which
+    a waiver has to cover as it would any other finding.
     """
     facts = _Facts(measured)
     lines = {control.id: tuple(facts.line(control, ref) for ref in control.evidence) for control in threats.controls}
     known = {threat.id: threat for threat in threats.threats}
-    rows = tuple(
-        _row(instance, known.get(instance.threat), lines, threats, measured.waivers) for instance in threats.instances
-    )
+    waived = {f.context for f in measured.findings if (f.tool, f.rule) == (TOOL_NAME, WAIVER) and f.waiver is not None}
+    rows = tuple(_row(instance, known.get(instance.threat), lines, waived) for instance in threats.instances)
     return Coverage(
         rows=rows,
         lines=tuple(line for control in threats.controls for line in lines[control.id]),
-        findings=(*_dead_controls(threats, lines, rows), *_dead_waivers(threats, rows, measured.waivers)),
+        findings=(*_dead_controls(threats, lines, rows), *_accepted(threats, rows)),
     )
 
 
@@ -147,7 +145,9 @@ class _Facts:
                 continue
             if data_date is None:
                 return f"{evidence.job}: advisories for {ecosystem} have no date"
-            if (age := (self._measured.today - data_date).days) > most:
+            if (age := (self._measured.today - data_date).days) < -1:
+                return f"{evidence.job}: advisories for {ecosystem} are dated {data_date}, which has not come yet"
+            if age > most:
                 return f"{evidence.job}: advisories for {ecosystem} are {age} days old; {most} is the most"
         return ""
 
@@ -180,12 +180,11 @@ def _row(
     instance: Instance,
     threat: Threat | None,
     lines: Mapping[str, Sequence[EvidenceLine]],
-    threats: ThreatReport,
-    waivers: frozenset[str] | None,
+    waived: Set[str],
 ) -> CoverageRow:
     mine = [line for control in instance.controls for line in lines.get(control, ())]
     state = min((line.state for line in mine), key=_WORST_FIRST.index, default=EvidenceState.NOT_COVERED)
-    if instance.disposition is Disposition.ACCEPTED and waivers is not None and instance.note not in waivers:
+    if instance.disposition is Disposition.ACCEPTED and _identity(instance) not in waived:
         state = EvidenceState.MISSING
     title = threat.title if threat else "A data flow crosses a trust boundary"
     return CoverageRow(
@@ -226,14 +225,16 @@ def _dead_controls(
                 )
 
 
-def _dead_waivers(
-    threats: ThreatReport, rows: Iterable[CoverageRow], waivers: frozenset[str] | None
-) -> Iterable[Finding]:
+def _accepted(threats: ThreatReport, rows: Iterable[CoverageRow]) -> Iterable[Finding]:
     for row in rows:
-        if row.disposition is Disposition.ACCEPTED and waivers is not None and row.note not in waivers:
+        if row.disposition is Disposition.ACCEPTED:
             what = "A crossing" if row.threat == CROSSING else row.threat
-            message = f"{what} on “{row.target}” is accepted by waiver “{row.note}”, which is not there or has expired."
-            yield _finding(threats, WAIVER, row.level, message, f"{row.threat} {row.target} {row.note}")
+            message = f"{what} on “{row.target}” is accepted by waiver “{row.note}”, which has to cover this finding."
+            yield _finding(threats, WAIVER, row.level, message, _identity(row))
+
+
+def _identity(answered: Instance | CoverageRow) -> str:
+    return f"{answered.threat} {answered.target} {answered.note}"
 
 
 def _finding(threats: ThreatReport, rule: str, level: Level, message: str, context: str) -> Finding:

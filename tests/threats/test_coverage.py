@@ -113,6 +113,8 @@ def test_evidence_is_live_only_where_the_check_counts(evidence, ref, state, why)
     [
         (date(2026, 10, 1), 30, EvidenceState.STALE),
         (None, 30, EvidenceState.STALE),
+        (date(2026, 12, 24), 30, EvidenceState.STALE),
+        (date(2026, 11, 25), 30, EvidenceState.LIVE),
         (date(2026, 10, 1), None, EvidenceState.LIVE),
         (date(2026, 10, 26), 30, EvidenceState.LIVE),
     ],
@@ -165,13 +167,17 @@ def test_a_threat_without_controls_is_covered_by_no_check(disposition):
     assert result.findings == ()
 
 
-@pytest.mark.parametrize(
-    ("waivers", "findings"), [(None, 0), (frozenset({"W-1"}), 0), (frozenset(), 1), (frozenset({"W-2"}), 1)]
-)
-def test_an_accepted_threat_needs_a_waiver_that_holds(waivers, findings):
+def test_an_accepted_threat_is_a_finding_that_a_waiver_has_to_cover():
+    """A waiver that was approved for something else accepts no threat, though its id is right."""
     accepted = report(disposition=Disposition.ACCEPTED, note="W-1")
-    result = coverage(accepted, measured(GOOD, waivers=waivers))
-    assert [finding.rule for finding in result.findings] == ["accepted-without-waiver"] * findings
+    result = coverage(accepted, measured(GOOD))
+    (finding,) = result.findings
+    assert (finding.rule, finding.level) == ("accepted-without-waiver", Level.CRITICAL)
+    assert result.rows[0].state is EvidenceState.MISSING
+    covered = structs.replace(finding, waiver="W-1")
+    assert coverage(accepted, measured(GOOD, covered)).rows[0].state is EvidenceState.NOT_COVERED
+    other = structs.replace(covered, context="HV-02 Device W-1")
+    assert coverage(accepted, measured(GOOD, other, finding)).rows[0].state is EvidenceState.MISSING
 
 
 @pytest.mark.parametrize(
