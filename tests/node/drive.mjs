@@ -14,6 +14,7 @@ const args = [
 
 async function open(browser, page, options) {
   const context = await browser.newContext({ viewport: { width: options.width, height: 900 }, colorScheme: options.scheme });
+  context.setDefaultTimeout(120_000);
   const tab = await context.newPage();
   const met = { dialogs: [], requests: [], errors: [] };
   tab.on("dialog", (dialog) => { met.dialogs.push(dialog.message()); dialog.dismiss(); });
@@ -55,18 +56,21 @@ async function use(browser, page) {
   const { context, tab, met } = await open(browser, page, { width: 1440, scheme: "light" });
   const shown = () => tab.locator("table.findings tbody tr:visible").count();
   const output = () => tab.locator("#filter output").textContent();
+  // A slow machine applies the filter to the first letters alone before the last are typed: no text but this says it is done.
+  const settled = () => tab.waitForFunction(() => !document.querySelector("#filter output").ariaBusy);
   const steps = { all: await shown() };
   await tab.keyboard.press("Tab");
   steps.firstStop = await tab.evaluate(() => document.activeElement.textContent);
   await tab.locator("#filter [name=text]").focus();
-  await tab.keyboard.type(page.search);
-  await tab.waitForFunction((n) => document.querySelector("#filter output").textContent !== n, `${steps.all} of ${steps.all} listed findings shown`);
+  await tab.keyboard.type(page.search, { delay: 300 });
+  await settled();
   steps.found = await shown();
   steps.said = await output();
   await tab.locator("#filter button[type=reset]").press("Enter");
-  await tab.waitForFunction((n) => document.querySelector("#filter output").textContent.startsWith(n), `${steps.all} of`);
+  await settled();
+  steps.reset = await shown();
   await tab.locator("#filter [name=state]").selectOption("waived");
-  await tab.waitForFunction((n) => !document.querySelector("#filter output").textContent.startsWith(n), `${steps.all} of`);
+  await settled();
   steps.waived = await shown();
   await tab.locator("a[data-filter]").click();
   steps.blocking = await shown();

@@ -106,6 +106,7 @@ def test_findings_are_found_by_keyboard(seen: dict[str, Any]) -> None:
     assert steps["firstStop"] == "Skip to the verdict"
     assert steps["all"] == counts.total
     assert (steps["found"], steps["said"]) == (1, f"1 of {counts.total} listed findings shown")
+    assert steps["reset"] == counts.total
     assert (steps["waived"], steps["blocking"]) == (counts.waived, counts.blocking)
     assert "memcpy(s->buf" in steps["source"]
 

@@ -21,9 +21,12 @@
       shown += fits ? 1 : 0;
     });
     output.textContent = `${shown} of ${rows.length} listed findings shown`;
+    output.ariaBusy = null;
   };
 
+  // Once typing pauses; until then the count is marked as out of date for assistive technology.
   const soon = () => {
+    output.ariaBusy = "true";
     window.clearTimeout(pending);
     pending = window.setTimeout(apply, 80);
   };
@@ -39,7 +42,7 @@
   form.hidden = false;
   form.addEventListener("input", soon);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => window.setTimeout(apply, 0));
+  form.addEventListener("reset", soon);
   document.querySelectorAll("a[data-filter]").forEach((link) => link.addEventListener("click", () => {
     form.reset();
     form.elements.state.value = link.dataset.filter;
