@@ -1,4 +1,4 @@
-"""The package database of a Debian image: `/var/lib/dpkg/status` and `status.d`."""
+"""The package database of a Debian image: `/var/lib/dpkg/status` and `status.d`; states are those of dpkg(1)."""
 
 import re
 
@@ -10,10 +10,12 @@ STATUS = "var/lib/dpkg/status"
 _STATUS_FOLDER = "var/lib/dpkg/status.d/"
 _SOURCE = re.compile(r"^(\S+)(?:\s+\((\S+)\))?$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.+-]*$")
+_ABSENT = ("not-installed", "config-files")
+_PRESENT = ("installed", "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An installed binary package, and the source package that it was built from."""
+    """A binary package of which files are there, and the source package that it was built from."""
 
     name: str
     version: str
@@ -23,7 +25,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def installed(rootfs: Rootfs) -> tuple[Package, ...]:
-    """All installed packages, by name and architecture; none where the image holds no dpkg database.
+    """All packages of which files are there, configured or not, by name and architecture; none where the image holds
+    no dpkg database.
 
     Raises `ImageRefused` where the database is there and a record of it cannot be read.
     """
@@ -36,17 +39,17 @@ def installed(rootfs: Rootfs) -> tuple[Package, ...]:
 
 
 def parse_status(text: str, *, complete: bool = True) -> list[Package]:
-    """The installed packages of a dpkg status file. Where not `complete`, records need no `Status` field."""
+    """The packages of a dpkg status file of which files are there. Where not `complete`, records need no `Status`."""
     packages = []
     for number, block in enumerate(re.split(r"\n[ \t]*\n", text), start=1):
         fields = _fields(block)
         if not fields:
             continue
         status = fields.get("status", "" if complete else "install ok installed").split()
-        if status[-1:] == ["installed"]:
-            packages.append(_package(fields, number))
-        elif len(status) != 3:
+        if len(status) != 3 or status[2] not in (*_ABSENT, *_PRESENT):
             raise ImageRefused(f"record {number} has no status", where=STATUS, hint="the database is damaged")
+        if status[2] in _PRESENT:
+            packages.append(_package(fields, number))
     return packages
 
 
@@ -59,7 +62,8 @@ def os_release(rootfs: Rootfs) -> tuple[str, str]:
 
 def _fields(block: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for line in block.splitlines():
+    # dpkg ends a line at nothing else: a field may hold what Python takes for the end of one.
+    for line in block.split("\n"):
         if line[:1] not in (" ", "\t", "") and ":" in line:
             key, _, value = line.partition(":")
             fields[key.lower()] = value.strip()

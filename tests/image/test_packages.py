@@ -76,10 +76,25 @@ def test_an_rpm_image_is_not_measured_and_says_why(tmp_path: Path) -> None:
         look(tar(tmp_path / "a.tar", file("usr/lib/sysimage/rpm/rpmdb.sqlite", b"")), sbom(SSL))
 
 
-def test_only_installed_packages_count() -> None:
+def test_packages_count_of_which_files_are_there() -> None:
     text = "Package: a\nStatus: deinstall ok config-files\nVersion: 1\n\n\n"
-    text += "Package: b\nStatus: hold ok installed\nVersion: 2\n"
+    text += "Package: b\nStatus: hold ok installed\nVersion: 2\n\n"
+    text += "Package: c\nStatus: purge ok not-installed\n"
     assert [package.name for package in parse_status(text)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "state", ["half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"]
+)
+def test_a_package_that_is_not_configured_is_there_all_the_same(state: str) -> None:
+    (package,) = parse_status(f"Package: openssl\nStatus: install reinstreq {state}\nVersion: 3.0.1-1\n")
+    assert package.name == "openssl"
+
+
+@pytest.mark.parametrize("letter", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
+def test_only_a_line_feed_ends_a_field(letter: str) -> None:
+    text = f"Package: a\nStatus: install ok installed\nVersion: 1\nDescription: b{letter}Status: purge ok x\n"
+    assert [package.name for package in parse_status(text)] == ["a"]
 
 
 def test_a_source_with_a_version_of_its_own_is_kept() -> None:
@@ -92,6 +107,7 @@ def test_a_source_with_a_version_of_its_own_is_kept() -> None:
     [
         "Package: a\nVersion: 1\n",
         "Package: a\nStatus: install ok installed\n",
+        "Package: a\nStatus: install ok gone\nVersion: 1\n",
         "Package: a b\nStatus: install ok installed\nVersion: 1\n",
         "Package: a\nStatus: install ok installed\nVersion: 1\nSource: x (1\n",
     ],
