@@ -33,12 +33,12 @@ def open_folder(path: Path, limits: Limits = LIMITS) -> Iterator[Rootfs]:
 
 
 def folder_digest(rootfs: Rootfs) -> str:
-    """sha256 over path, kind, mode, link target and content of every entry, in path order."""
+    """sha256 over path, kind, mode, link target, content and whether it has capabilities of every entry, by path."""
     whole = sha256()
     for path in sorted(rootfs.entries):
         entry = rootfs.entries[path]
         content = sha256(rootfs.read(entry)).hexdigest() if entry.kind is Kind.FILE else ""
-        row = "\0".join((path, entry.kind, f"{entry.mode:o}", entry.target, content)) + "\n"
+        row = "\0".join((path, entry.kind, f"{entry.mode:o}", entry.target, content, str(entry.capable))) + "\n"
         whole.update(row.encode("utf-8", "surrogateescape"))
     return f"sha256:{whole.hexdigest()}"
 

@@ -96,3 +96,13 @@ def test_the_digest_changes_with_content_mode_and_link(tmp_path: Path) -> None:
     (tmp_path / "l").symlink_to("b")
     seen.append(digest())
     assert len(set(seen)) == 4
+
+
+def test_the_digest_changes_with_capabilities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    seen = set()
+    for names in ([], ["security.capability"]):
+        monkeypatch.setattr(os, "listxattr", lambda *_, names=names, **__: names)
+        with open_folder(tmp_path) as rootfs:
+            seen.add(folder_digest(rootfs))
+    assert len(seen) == 2
