@@ -13,12 +13,12 @@ from secdl.model import codec
 from secdl.model.finding import Finding, Status
 from secdl.model.shipped import shipped
 from secdl.run.checkout import NEVER
+from secdl.tools._locks import is_python_lock
 
 DEBT = "policies/debt.jsonl"
 _MOST_FILES = 200_000
 _MOST_LOCK_BYTES = 8 << 20
 _LOCK_NAMES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
-_LIST_NAMES = ("requirements.txt", "requirements.lock", "requirements-lock.txt")
 _C_FOLDERS = ("hw", "net", "block", "migration", "src", "lib")
 
 
@@ -62,7 +62,7 @@ def survey(root: Path) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
         python = python or path.suffix == ".py"
         if path.suffix == ".c":
             c_folders.add(path.parts[0] if len(path.parts) > 1 else ".")
-        if path.name in _LOCK_NAMES + _LIST_NAMES and _locks(root / path):
+        if is_python_lock(path.as_posix()) and _pins(root / path):
             locks.append(path)
     sources = [Entry(name="python", path=".", language="python")] if python else []
     # In a tree laid out as QEMU's, only these folders hold what a guest reaches; elsewhere all C is taken for it.
@@ -102,8 +102,8 @@ def _version(root: Path) -> str:
     return "0.0.0"
 
 
-def _locks(path: Path) -> bool:
-    """Whether the file is a lock: by its name, or since every requirement in it is pinned.
+def _pins(path: Path) -> bool:
+    """Whether a file with the name of a lock is one: nobody writes it by hand, or every requirement in it is pinned.
 
     A list of wishes is none, and no scanner could judge it.
     """

@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +25,8 @@ LAID = "target"
 """Folder below the evidence folder that holds what a scanner of dependencies reads."""
 _KNOWN = "requirements.txt"
 _REQUIREMENTS = re.compile(r"^[\w.-]*requirements[\w.-]*\.(txt|lock|in)$")
+_FOLDER = re.compile(r"(^|/)requirements/[^/]+\.(txt|lock)$")
+"""The other custom: a folder `requirements` that holds one file for each purpose."""
 _TOML = re.compile(r"^(uv\.lock|poetry\.lock|pdm\.lock|pylock(\.[\w-]+)?\.toml)$")
 _PIPFILE = "Pipfile.lock"
 OTHERS = frozenset(
@@ -114,7 +117,8 @@ def lock_of(laid: str) -> str:
 def is_python_lock(path: str) -> bool:
     """Whether the file's name says that it locks Python dependencies."""
     name = PurePosixPath(path).name
-    return name == _PIPFILE or (bool(_REQUIREMENTS.match(name) or _TOML.match(name)) and not name.endswith(".in"))
+    known = name == _PIPFILE or _REQUIREMENTS.match(name) or _TOML.match(name) or _FOLDER.search(path)
+    return bool(known) and not name.endswith(".in")
 
 
 def pins(raw: bytes, where: str) -> tuple[Pin, ...]:
@@ -218,10 +222,10 @@ def _toml(text: str, where: str) -> Iterator[Pin]:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise MalformedOutput(one_line(f"not TOML: {error}"), where=where) from error
-    packages = document.get("package", document.get("packages"))
-    if not isinstance(packages, list):
+    lists = [document[key] for key in ("package", "packages") if key in document]
+    if not lists or not all(isinstance(packages, list) for packages in lists):
         raise MalformedOutput("no list of packages", where=where, hint="uv.lock, poetry.lock and pylock.toml are read")
-    for entry in packages:
+    for entry in chain.from_iterable(lists):
         if pin := _entry(entry, where):
             yield pin
 

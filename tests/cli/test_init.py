@@ -99,6 +99,9 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     (tmp_path / "noxfile.py").write_text("mine")
     (tmp_path / "python/requirements.txt").write_text("six==1.16.0 \\\n    --hash=sha256:00\n# a comment\n")
     (tmp_path / "requirements.txt").write_text("sphinx\n")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/dev.txt").write_text("six==1.16.0\n")
+    (tmp_path / "requirements/notes.txt").write_text("see dev.txt\n")
     (tmp_path / "python/uv.lock").write_text("version = 1\n")
     (tmp_path / "uv.lock").symlink_to("/etc/passwd")
     assert main(["init"]) == 0
@@ -108,7 +111,8 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     assert "wrote    .github/workflows/secdl.yml" in out
     config = load_config(tmp_path / "secdl.toml")
     assert [(source.path, source.guest_facing) for source in config.source] == [(".", False), ("hw", True)]
-    assert [entry.path for entry in config.dependencies] == ["python/requirements.txt", "python/uv.lock"]
+    locks = ["python/requirements.txt", "python/uv.lock", "requirements/dev.txt"]
+    assert [entry.path for entry in config.dependencies] == locks
     assert main(["init"]) == 0
     assert "wrote" not in capsys.readouterr().out
 

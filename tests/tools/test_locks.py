@@ -120,11 +120,17 @@ def test_toml_locks_are_read_and_the_project_itself_left_out(name: str, text: st
     assert named(text, f"x/{name}") == [("requests", "2.19.0")]
 
 
+def test_a_toml_lock_with_two_lists_is_read_by_both() -> None:
+    other = PYLOCK.replace("2.19.0", "2.20.0")
+    assert named(UV + other, "uv.lock") == [("requests", "2.19.0"), ("requests", "2.20.0")]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "package = 3",
+        "package = []\npackages = 3",
         "[[package]]\nversion = '1'",
         "[[package]]\nname = 'a'",
         "package = ['a']",
@@ -173,7 +179,10 @@ def test_a_folder_gives_the_locks_in_it(tmp_path: Path) -> None:
     (tmp_path / "app" / "uv.lock").write_text(UV)
     (tmp_path / "app" / "Pipfile.lock").write_text('{"_meta": {}, "default": {}}')
     (tmp_path / "app" / "notes.txt").write_text("no pin\n")
-    found = ["app/Pipfile.lock", "app/requirements-dev.txt", "app/uv.lock"]
+    (tmp_path / "app" / "requirements").mkdir()
+    (tmp_path / "app" / "requirements" / "base.txt").write_text("a==1\n")
+    (tmp_path / "app" / "requirements" / "base.in").write_text("a\n")
+    found = ["app/Pipfile.lock", "app/requirements-dev.txt", "app/requirements/base.txt", "app/uv.lock"]
     assert sorted(python_locks("app", Checkout(tmp_path))) == found
 
 
