@@ -14,7 +14,7 @@ from secdl.model.policy import Waiver, load_policy, parse_waivers
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
 from secdl.model.toml import read_value
-from secdl.run.store import hide, locked, write_atomic
+from secdl.run.store import OWN, hide, locked, write_atomic
 
 
 @click.group("waiver")
@@ -62,7 +62,7 @@ def add(config: Path, expires: str, **fields: str) -> int:
     accepted.
     """
     _file(config)
-    own = config.resolve().parent / ".secdl"
+    own = config.resolve().parent / OWN
     try:
         hide(own)
         # What is read must still be there when it is written, and an id that is free must stay so until then.

@@ -24,6 +24,11 @@ def commit(root: Path) -> str:
     return head.strip() + ("-unknown" if changed is None else "-dirty" if changed else "")
 
 
+def tracks(root: Path, folder: Path) -> bool:
+    """Whether git tracks a file below `folder`, relative to `root`."""
+    return bool(_git(root, "ls-files", "-z", "--", str(folder)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What is known of the files below `root`, a real path, since a revision; paths are relative to it.

@@ -23,8 +23,9 @@ from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence
 from secdl.model.plan import Plan
 
-RUNS = Path(".secdl/runs")
-"""Where the runs of a repository lie, below the folder of its configuration."""
+OWN = Path(".secdl")
+"""What secdl writes for a repository, below the folder of its configuration: runs, and the evidence it may reuse."""
+RUNS = OWN / "runs"
 SUMS = "SHA256SUMS"
 MARK = "evidence.json"
 _CHUNK_BYTES = 1 << 20

@@ -19,6 +19,7 @@ from secdl.model.policy import load_waivers
 from tests.cli.conftest import POLICY, configure, sarif
 
 Verdict = Callable[[], dict[str, Any]]
+GIT = shutil.which("git") or ""
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -45,6 +46,30 @@ def test_a_run_folder_is_judged_alike_where_it_was_copied_to(
     assert main(["gate", str(elsewhere)]) == 1
     for name in ("verdict.json", "findings.jsonl", "SHA256SUMS"):
         assert (elsewhere / name).read_bytes() == (run / name).read_bytes()
+
+
+@pytest.mark.skipif(not GIT, reason="git is not installed")
+@pytest.mark.parametrize("where", [".", "product"])
+def test_runs_and_evidence_that_came_with_the_checkout_are_refused(
+    tree: Path, where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["secure"]) == 0
+    if where != ".":
+        (tree / where).mkdir()
+        for name in (".secdl", "secdl.toml", "gate.toml", "waivers.toml", "src", "echo.sarif"):
+            (tree / name).rename(tree / where / name)
+        monkeypatch.chdir(tree / where)
+    own = tree / where / ".secdl"
+    subprocess.run([GIT, "init", "-q", str(tree)], check=True)
+    assert main(["secure"]) == 0, "what git does not track may be there"
+    subprocess.run([GIT, "-C", str(tree), "add", "-f", str(own)], check=True)
+    capsys.readouterr()
+    before = sorted((own / "runs").iterdir())
+    assert main(["secure"]) == 2
+    said = capsys.readouterr().err
+    assert f"{own}: git tracks this folder, which only secdl may fill" in said
+    assert "git rm -r --cached .secdl" in said
+    assert sorted((own / "runs").iterdir()) == before
 
 
 @pytest.mark.parametrize(
