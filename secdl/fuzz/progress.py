@@ -6,7 +6,7 @@ from pathlib import Path
 
 TICK_S = 0.1
 # A starved machine must not look like a hang: the watchdog counts CPU seconds. Only where the process sleeps does the
-# wall clock count, at four times that; where it wants to run and is not let, at forty times.
+# wall clock count, at four times that; where it wants to run and is not let, or waits for a disk, at forty times.
 SLEEP_FACTOR = 4.0
 _STARVED_FACTOR = 40.0
 
@@ -35,9 +35,9 @@ class Progress:
         return cpu - self._cpu >= allowed_s or waited >= allowed_s * patience
 
     def _look(self) -> tuple[float, bool]:
-        """CPU seconds of the process, and whether its first thread, which answers, is running or ready to."""
+        """CPU seconds of the process, and whether its first thread, which answers, runs or would if it could."""
         try:
             fields = self._stat.read_text().rpartition(")")[2].split()
         except OSError:
             return self._cpu, False
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] == "R"
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] in "RD"

@@ -148,8 +148,11 @@ class Vm:
                     if not data:
                         self._poll.modify(self._socket, select.POLLIN)
                 allowed = SANITIZER_S if _SANITIZER in self._stderr else watchdog_s
-                if progress.stalled(len(replies), allowed):
-                    return Batch(replies=tuple(replies), stop=self._hung(len(replies)))
+                if progress.stalled(answered := len(replies), allowed):
+                    # It may have answered while it was this process that was not let run.
+                    self._turn(replies)
+                    if len(replies) == answered:
+                        return Batch(replies=tuple(replies), stop=self._hung(answered))
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return Batch(replies=tuple(replies), stop=self._ended(len(replies)))
         return Batch(replies=tuple(replies))
