@@ -56,7 +56,7 @@ def _nox(tree: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
 
 
 def _said(process: subprocess.Popen[str]) -> list[str]:
-    return process.communicate(timeout=60)[0].splitlines()
+    return process.communicate(timeout=300)[0].splitlines()
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 3, 4])

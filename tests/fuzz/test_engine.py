@@ -101,11 +101,11 @@ def test_a_terminated_engine_leaves_no_process_and_no_folder(qemu: Path, tmp_pat
     assert _marked(mark)
     child.send_signal(signal.SIGTERM)
     child.stderr.read()
-    assert child.wait(timeout=20) == 128 + signal.SIGTERM
+    assert child.wait(timeout=120) == 128 + signal.SIGTERM
     child.stderr.close()
     assert not list(scratch.iterdir())
     # The kernel kills each QEMU with its worker, at once; a big process still takes a moment to be gone.
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while _marked(mark) and time.monotonic() < end:
         time.sleep(0.01)
     assert not _marked(mark)

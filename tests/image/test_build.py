@@ -248,15 +248,15 @@ def test_a_comment_does_not_change_the_recipe(tmp_path: Path) -> None:
 
 def test_a_build_that_is_stopped_takes_mmdebstrap_with_it_and_leaves_nothing(machine: Machine) -> None:
     pid = machine.folder / "pid"
-    machine.mmdebstrap(f"echo $$ > {pid}; exec sleep 60")
+    machine.mmdebstrap(f"echo $$ > {pid}; exec sleep 600")
     argv = [sys.executable, "-m", "secdl.image", "build", "--name=i", f"--recipe={REFERENCE}"]
     argv += [f"--cache={machine.cache}", f"--mmdebstrap={machine.folder}/bin/mmdebstrap", f"--out={machine.folder}/o"]
     engine = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < deadline:
         time.sleep(0.02)
     engine.terminate()
-    _, error = engine.communicate(timeout=30)
+    _, error = engine.communicate(timeout=120)
     assert engine.returncode == 3
     assert "cancelled" in error
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()

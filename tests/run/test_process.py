@@ -14,7 +14,7 @@ def python(tmp_path: Path, code: str, **limits: object) -> Exit:
 
 
 def gone(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(3000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except FileNotFoundError:
@@ -35,7 +35,7 @@ def test_output_goes_to_files_and_usage_is_measured(tmp_path: Path) -> None:
 
 
 def test_two_hundred_kilobytes_on_stderr_do_not_hang(tmp_path: Path) -> None:
-    end = python(tmp_path, "import sys; sys.stderr.write('x' * 2_000_000)", timeout_s=30)
+    end = python(tmp_path, "import sys; sys.stderr.write('x' * 2_000_000)", timeout_s=300)
     assert end.status == 0
 
 
@@ -44,10 +44,11 @@ def test_death_by_signal_is_a_negative_status(tmp_path: Path) -> None:
 
 
 def test_deadline_kills_the_whole_group(tmp_path: Path) -> None:
-    code = "import os, time; pid = os.fork(); open('pid', 'w').write(str(pid)) if pid else None; time.sleep(60)"
-    end = python(tmp_path, code, timeout_s=1)
+    # A shell, as a Python may take longer than the deadline to start on a busy machine.
+    argv = ["/bin/sh", "-c", "sleep 600 & echo $! > pid; sleep 600"]
+    end = execute(argv, cwd=tmp_path, folder=tmp_path / "out", timeout_s=2)
     assert end.timed_out
-    assert "deadline of 1 s" in end.fault
+    assert "deadline of 2 s" in end.fault
     assert gone(int((tmp_path / "pid").read_text()))
 
 
@@ -79,7 +80,7 @@ def test_a_child_that_left_its_session_is_killed_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_output_over_the_cap_stops_the_process(tmp_path: Path, stream: str) -> None:
     end = python(
-        tmp_path, f"import sys\nwhile True: sys.{stream}.write('x' * 65536)", size_cap_bytes=1 << 20, timeout_s=30
+        tmp_path, f"import sys\nwhile True: sys.{stream}.write('x' * 65536)", size_cap_bytes=1 << 20, timeout_s=300
     )
     assert "over the cap" in end.fault
     assert not end.timed_out

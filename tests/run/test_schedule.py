@@ -47,7 +47,7 @@ def test_a_worker_is_kept_for_an_urgent_node_that_still_waits_for_its_install() 
 
     def long(name: str) -> None:
         # Two of these on two workers would wait for ever if both were given one before the urgent node.
-        assert urgent_ended.wait(10)
+        assert urgent_ended.wait(120)
         order.append(name)
 
     nodes = [
@@ -84,7 +84,7 @@ def test_light_nodes_take_no_worker() -> None:
         started.set()
 
     def tool() -> None:
-        assert started.wait(5)
+        assert started.wait(120)
 
     run([Node(name="tool", work=tool), Node(name="install", work=install, light=True)], workers=1)
 

@@ -19,7 +19,7 @@ def programs() -> Programs:
         pytest.skip("pytm is not installed: `secdl tools install pytm`")
     if bwrap is None or dot is None:
         pytest.skip("bubblewrap and graphviz are not installed")
-    return Programs(python=pytm.argv[0], bwrap=bwrap, dot=dot, model_timeout_s=20.0)
+    return Programs(python=pytm.argv[0], bwrap=bwrap, dot=dot, model_timeout_s=120.0)
 
 
 @pytest.fixture(scope="session")

@@ -239,14 +239,14 @@ def test_an_engine_that_is_killed_leaves_no_model_running(programs, tmp_path):
         model = first_model_below(process.pid)
         watched = os.pidfd_open(model)
         process.kill()
-        ended = select.select([watched], [], [], 20)[0]
+        ended = select.select([watched], [], [], 120)[0]
         os.close(watched)
     assert ended, "the model outlived the engine"
 
 
 def first_model_below(pid: int) -> int:
     """Process id of the program in the sandbox, once it is there: a grandchild of the engine `pid`."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for child in (child for parent in children(pid) for child in children(parent)):
             with contextlib.suppress(OSError):

@@ -32,7 +32,7 @@ raise RuntimeError(str({probe}))
 
 @pytest.fixture
 def build(programs, pytm, model_file):
-    def build(text: str, *, timeout_s: float = 20.0, alone: bool = False) -> dump.Model:
+    def build(text: str, *, timeout_s: float = 120.0, alone: bool = False) -> dump.Model:
         path = model_file(text)
         folder = None if alone else path.parent
         return dump.read(run_model(path, folder, pytm, bwrap=programs.bwrap, timeout_s=timeout_s))
@@ -85,8 +85,8 @@ def test_a_model_may_import_what_lies_beside_it_and_nothing_where_it_stands_alon
     ],
 )
 def test_a_model_that_hangs_is_stopped_at_the_deadline(build, text):
-    with pytest.raises(ModelBroken, match="did not end within 2 s"):
-        build(text, timeout_s=2.0)
+    with pytest.raises(ModelBroken, match="did not end within 5 s"):
+        build(text, timeout_s=5.0)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,9 @@ def test_hostile_names_come_out_harmless(build):
 
 def test_a_sandbox_that_does_not_come_up_is_not_measured(pytm, model_file):
     with pytest.raises(ToolFailed, match="could not make a sandbox"):
-        run_model(model_file(GOOD), None, pytm, bwrap="/bin/false", timeout_s=5)
+        run_model(model_file(GOOD), None, pytm, bwrap="/bin/false", timeout_s=60)
     with pytest.raises(ToolFailed, match="/no/bwrap"):
-        run_model(model_file(GOOD), None, pytm, bwrap="/no/bwrap", timeout_s=5)
+        run_model(model_file(GOOD), None, pytm, bwrap="/no/bwrap", timeout_s=60)
 
 
 def test_a_python_without_pytm_is_not_measured(tmp_path):

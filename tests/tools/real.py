@@ -52,7 +52,7 @@ def run(tool: Tool, job: Job, checkout: Path) -> tuple[Exit, Job, bytes]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     argv, place = (*program.argv, *tool.argv(job)), Path(tool.place(job))
-    ended = execute(argv, cwd=place, folder=folder, env=tool.env, timeout_s=120)
+    ended = execute(argv, cwd=place, folder=folder, env=tool.env, timeout_s=600)
     report = folder / job.output
     return ended, job, report.read_bytes() if report.is_file() else b""
 
