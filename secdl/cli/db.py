@@ -1,6 +1,7 @@
 """`secdl db`: the advisory data that packages are judged by."""
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from secdl.advisories import folder_in_use, import_data, status
 from secdl.cli.main import complain
 from secdl.cli.options import json_option
 from secdl.model import codec, words
+from secdl.model.errors import SecdlError
 
 
 @click.group("db")
@@ -48,7 +50,10 @@ def import_(source: Path, data_date: datetime | None) -> int:
     Exit status: 0 in use, 2 where SOURCE is not OSV data (then nothing changes).
     """
     today = datetime.now(UTC).date()
-    before = {row.ecosystem: row.data_date for row in status(folder_in_use(os.environ), today=today)}
+    before = {}
+    # What is in use may be damaged: an import mends that.
+    with suppress(SecdlError):
+        before = {row.ecosystem: row.data_date for row in status(folder_in_use(os.environ), today=today)}
     folder = import_data(source, os.environ, today=today, data_date=data_date.date() if data_date else None)
     for row in status(folder, today=today):
         old = before.get(row.ecosystem)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,17 @@ def test_an_import_of_unknown_date_or_of_older_data_says_so_and_is_done(osv, cap
     assert capsys.readouterr().err == ""
     assert main(["db", "import", osv, "--data-date", "2026-07-01"]) == 0
     assert capsys.readouterr().err == "secdl: PyPI: this data is of 2026-07-01; what it replaces was of 2026-07-02\n"
+
+
+def test_an_import_mends_damaged_data(osv, capsys):
+    assert main(["db", "import", osv, "--data-date", "2026-07-02"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    damaged = next(path for path in folder.iterdir() if path.name.startswith("PyPI"))
+    damaged.write_bytes(damaged.read_bytes() + b"x")
+    assert main(["db", "status"]) == 2
+    assert "import the data again" in capsys.readouterr().err
+    assert main(["db", "import", osv, "--data-date", "2026-07-02"]) == 0
+    assert main(["db", "status"]) == 0
 
 
 def test_old_advisories_are_old_in_the_doctors_table_and_say_what_to_do(osv, capsys):
