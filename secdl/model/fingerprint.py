@@ -11,6 +11,9 @@ from secdl.model.finding import Finding
 NAME = "secdl/v1"
 """Key under SARIF `partialFingerprints`."""
 
+MORE_PLACES = " (and {:,} more places in the report)"
+"""Ends the message of a finding of which not all places are kept."""
+_MORE_PLACES = re.compile(r" \(and [\d,]+ more places in the report\)\Z")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -26,8 +29,8 @@ def folded(snippet: str) -> str:
 
 
 def without_digits(message: str) -> str:
-    """`message` without its digits: what survives a line number in the text."""
-    return _DIGITS.sub("", message)
+    """`message` without its digits, and without `MORE_PLACES`: what survives a line number and one more place."""
+    return _DIGITS.sub("", _MORE_PLACES.sub("", message))
 
 
 def fingerprint(tool: str, rule: str, path: str, text: str, occurrence: int) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from secdl.model.finding import Finding, Level, Location
+from secdl.model.fingerprint import MORE_PLACES, folded, numbered, without_digits
 from secdl.model.fingerprint import NAME as FINGERPRINT
-from secdl.model.fingerprint import folded, numbered, without_digits
 from secdl.model.sarif_types import ArtifactLocation, ReportingDescriptor, Result, RuleReference, Run
 from secdl.model.text import clean, one_line
 from secdl.model.tool import Job, position
@@ -163,7 +163,7 @@ class Reader:
     def _message(self, result: Result, view: _RuleView) -> str:
         said = self._said(result, view)
         more = len(result.locations) - _MAX_LOCATIONS
-        return said if more <= 0 else f"{said[: _MAX_MESSAGE - 80]} (and {more:,} more places in the report)"
+        return said if more <= 0 else said[: _MAX_MESSAGE - 80] + MORE_PLACES.format(more)
 
     def _said(self, result: Result, view: _RuleView) -> str:
         message, rule = result.message, view.rule

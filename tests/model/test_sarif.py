@@ -8,7 +8,7 @@ from secdl.model import sarif
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
-from secdl.model.fingerprint import identify
+from secdl.model.fingerprint import identify, pathless
 from secdl.model.tool import Job, Rule, Stage
 
 LINE = st.text("abc <&>\"'%ü😀/:#?", min_size=1, max_size=20).map(str.strip).filter(bool)
@@ -353,6 +353,17 @@ def test_places_that_are_left_out_are_counted_in_the_message():
     (found,) = read(raw)
     assert (len(found.locations), found.message) == (50, "m (and 1,201 more places in the report)")
     assert list(sarif.identified(raw, job())) == list(identify([found]))
+
+
+def test_one_more_place_makes_no_other_finding():
+    place = result()["locations"]
+    seen = set()
+    for count in (1, 50, 51, 1049, 1050, 1051):
+        raw = json.dumps(document(result(locations=place * count))).encode()
+        (found,) = sarif.identified(raw, job())
+        assert [found] == list(identify([found]))
+        seen.add((found.fingerprint, pathless(found)))
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("line", [0, -4, 2**40])
