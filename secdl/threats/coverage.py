@@ -65,7 +65,11 @@ def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
     facts = _Facts(measured)
     lines = {control.id: tuple(facts.line(control, ref) for ref in control.evidence) for control in threats.controls}
     known = {threat.id: threat for threat in threats.threats}
-    waived = {f.context for f in measured.findings if (f.tool, f.rule) == (TOOL_NAME, WAIVER) and f.waiver is not None}
+    waived = {
+        f.context
+        for f in measured.findings
+        if (f.tool, f.rule, f.path) == (TOOL_NAME, WAIVER, threats.path) and f.waiver is not None
+    }
     rows = tuple(_row(instance, known.get(instance.threat), lines, waived) for instance in threats.instances)
     return Coverage(
         rows=rows,

@@ -176,8 +176,10 @@ def test_an_accepted_threat_is_a_finding_that_a_waiver_has_to_cover():
     assert result.rows[0].state is EvidenceState.MISSING
     covered = structs.replace(finding, waiver="W-1")
     assert coverage(accepted, measured(GOOD, covered)).rows[0].state is EvidenceState.NOT_COVERED
-    other = structs.replace(covered, context="HV-02 Device W-1")
-    assert coverage(accepted, measured(GOOD, other, finding)).rows[0].state is EvidenceState.MISSING
+    elsewhere = (structs.replace(covered.locations[0], path="threatmodels/other/controls.toml"),)
+    for other in ({"context": "HV-02 Device W-1"}, {"locations": elsewhere}):
+        facts = measured(GOOD, structs.replace(covered, **other), finding)
+        assert coverage(accepted, facts).rows[0].state is EvidenceState.MISSING
 
 
 @pytest.mark.parametrize(
