@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from secdl.model import codec
 from secdl.model.config import Config, load_config
-from secdl.model.errors import ConfigError, MalformedOutput, SecdlError
+from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.plan import Plan
 from secdl.model.policy import load_policy, load_waivers
 from secdl.model.tool import Tool
@@ -150,7 +150,8 @@ def judge_run(
         if waivers:
             copy_waivers(run, here, waivers)
         judgement = judge_folder(run, profile=profile, baseline_called=baseline)
-    except SecdlError:
+    except BaseException:
+        # Interrupted, too: what was named for this once must not be what the next one judges by.
         _put_back(run, before)
         raise
     store(run, judgement)

@@ -28,7 +28,7 @@ from secdl.pipeline.excerpts import EXCERPTS, read_excerpts, with_source
 from secdl.pipeline.inputs import INTERRUPTED, POLICY, WAIVERS, config_of
 from secdl.pipeline.plan import tools_of
 from secdl.pipeline.threats import threat_coverage
-from secdl.run.store import RUNS, RunFolder, measured, sha256_of
+from secdl.run.store import RUNS, RunFolder, files_below, measured, sha256_of
 
 FINDINGS = "findings.jsonl"
 VERDICT = "verdict.json"
@@ -247,7 +247,8 @@ def _text(run: RunFolder, name: str) -> str:
 
 def _owner_files(run: RunFolder) -> list[Path]:
     folder = run.path / "inputs" / "owners"
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    # A link is not what the seal covers.
+    return list(files_below(folder)) if folder.is_dir() else []
 
 
 def _excerpts(run: RunFolder, evidence: tuple[Evidence, ...]) -> Iterator[Excerpt]:

@@ -480,6 +480,34 @@ def test_what_to_judge_by_is_named_anew_where_it_was_altered(tree: Path) -> None
     assert main(["gate"]) == 0
 
 
+def test_an_interrupted_judgement_leaves_the_run_what_it_was_judged_by(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["secure"]) == 0
+    (tree / "other.toml").write_text((tree / "gate.toml").read_text() + "# another\n")
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("secdl.pipeline.judge_folder", interrupt)
+        assert main(["gate", "--policy", "other.toml"]) != 0
+    assert main(["gate"]) == 0
+
+
+@pytest.mark.parametrize("target", ["mine", "nowhere"])
+def test_owners_behind_a_link_in_a_run_are_not_read(tree: Path, target: str) -> None:
+    (tree / "echo.sarif").write_text(sarif("one"))
+    assert main(["secure"]) == 1
+    before = (tree / ".secdl/runs/latest/findings.jsonl").read_bytes()
+    (tree / "mine").write_text("* @mallory\n")
+    owners = tree / ".secdl/runs/latest/inputs/owners"
+    owners.mkdir(exist_ok=True)
+    (owners / "CODEOWNERS").symlink_to(tree / target)
+    assert main(["gate"]) == 1
+    assert (tree / ".secdl/runs/latest/findings.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize("gone", ["evidence.json", "out.sarif", ""])
 def test_an_import_that_is_taken_out_of_a_judged_run_is_missed(tree: Path, verdict: Verdict, gone: str) -> None:
     (tree / "bad.sarif").write_text(sarif("one"))
