@@ -14,8 +14,11 @@ def excluded(path: str, patterns: Iterable[str]) -> bool:
 
 
 def within(path: str, sources: Iterable[str]) -> bool:
-    """Whether repo-relative `path` is one of `sources` or lies below one."""
-    return any(source == "." or path == source or path.startswith(source + "/") for source in map(_plain, sources))
+    """Whether `path`, relative to the repository, is one of `sources` or lies below one; what begins `..` does not."""
+    outside = path == ".." or path.startswith("../")
+    return not outside and any(
+        source == "." or path == source or path.startswith(source + "/") for source in map(_plain, sources)
+    )
 
 
 def _plain(path: str) -> str:

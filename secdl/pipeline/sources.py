@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,14 +102,21 @@ def passed_over(root: Path, config: Config) -> Iterator[PassedOver]:
 
 def _leads_away(root: Path, path: str, source: Source, config: Config) -> bool:
     """Whether the link `path` leads to a folder, or under a name of the source's languages to a file, that no source
-    holds under such a name."""
+    reads under such a name; or to where nobody may look."""
     target = Path(os.path.realpath(root / path))
-    folder = target.is_dir()
-    if not folder and not (path.endswith(suffixes(source)) and target.is_file()):
+    try:
+        mode = target.stat().st_mode
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    folder = stat.S_ISDIR(mode)
+    if not folder and not (path.endswith(suffixes(source)) and stat.S_ISREG(mode)):
         return False
     inside = os.path.relpath(target, os.path.realpath(root))
-    held = within(inside, (os.path.normpath(one.path) for one in config.source))
-    return not (held and (folder or inside.endswith(suffixes(source))))
+    if not _CLOSED.isdisjoint(inside.split("/")) or not (folder or inside.endswith(suffixes(source))):
+        return True
+    return not any(
+        within(inside, (os.path.normpath(one.path),)) and not excluded(inside, one.exclude) for one in config.source
+    )
 
 
 def _walk(root: Path, source: Source) -> Iterator[str]:

@@ -135,6 +135,43 @@ def test_links_to_code_that_is_not_read_are_named(root: Path) -> None:
     assert plan(root).passed_over == (PassedOver(source="tools", links=away),)
 
 
+def test_links_out_of_a_checkout_that_is_read_whole_are_named(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "x.py").touch()
+    for name in (".venv/lib/x.py", "third/y.py", "tools/in/z.py"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+    config = root / "secdl.toml"
+    config.write_text(config.read_text().replace('path = "tools"', 'path = "."').replace('"tools/old"', '"third"'))
+    links = {
+        "tools/away.py": str(elsewhere / "x.py"),
+        "tools/folder": str(elsewhere),
+        "tools/environment": "../.venv/lib",
+        "tools/left-out.py": "../third/y.py",
+        "tools/here": "in",
+        "tools/impossible.py": "x" * 300,
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    away = ("tools/away.py", "tools/environment", "tools/folder", "tools/left-out.py")
+    (found,) = plan(root).passed_over
+    assert (found.folders, found.links) == ((".venv",), away)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_link_to_where_nobody_may_look_is_named(root: Path) -> None:
+    (root / "shut").mkdir()
+    (root / "shut/x.py").touch()
+    (root / "tools/x.py").symlink_to("../shut/x.py")
+    (root / "shut").chmod(0)
+    try:
+        assert plan(root).passed_over == (PassedOver(source="tools", links=("tools/x.py",)),)
+    finally:
+        (root / "shut").chmod(0o700)
+
+
 def test_environments_below_a_source_are_named_and_a_source_file_in_a_cache_is_read(root: Path) -> None:
     for name in ("tools/.venv/x.py", "tools/web/node_modules/m/a.py", "tools/__pycache__/b.py", "tools/old/.tox/y.py"):
         (root / name).parent.mkdir(parents=True)
