@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from secdl.pipeline.imports import import_files
-from secdl.run.store import RUNS, RunFolder
+from secdl.run import git
+from secdl.run.store import OWN, RUNS, RunFolder
 
 
 @click.command("import")
@@ -21,6 +22,7 @@ def command(files: tuple[Path, ...], run: str) -> int:
     then nothing was written.
     """
     root = Path.cwd()
+    git.refuse_tracked(root, OWN)
     into = RunFolder.find(root / RUNS, run) if run else None
     now = datetime.now(UTC).replace(microsecond=0)
     click.echo(str(import_files(files, into, root=root, now=now, token=secrets.token_hex(4)).path))

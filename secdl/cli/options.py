@@ -13,7 +13,8 @@ from secdl.model.errors import ConfigError
 from secdl.model.toml import nearest
 from secdl.model.tool import Stage
 from secdl.pipeline.baselines import NONE
-from secdl.run.store import RUNS, write_out
+from secdl.run import git
+from secdl.run.store import OWN, RUNS, write_out
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,5 +90,7 @@ def write_result(output: Path | None, content: bytes) -> None:
 
 
 def runs_of(config: Path) -> Path:
-    """The folder of runs beside a configuration file."""
-    return config.resolve().parent / RUNS
+    """The folder of runs beside a configuration file. Raises `ConfigError` where they came with the checkout."""
+    root = config.resolve().parent
+    git.refuse_tracked(root, OWN)
+    return root / RUNS

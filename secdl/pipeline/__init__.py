@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from secdl.model import codec
 from secdl.model.config import Config, load_config
-from secdl.model.errors import ConfigError, MalformedOutput
+from secdl.model.errors import MalformedOutput
 from secdl.model.plan import Plan
 from secdl.model.policy import load_policy, load_waivers
 from secdl.model.tool import Tool
@@ -50,10 +50,7 @@ def prepare(options: Options, *, now: datetime, token: str) -> tuple[RunFolder, 
     """Reads configuration, writes plan and inputs into a fresh run folder; raises `ConfigError` before it is made."""
     config = load_config(options.config)
     root = options.config.resolve().parent
-    if git.tracks(root, OWN):
-        # Evidence that came with the checkout would be reused, and its runs compared with, as if they were made here.
-        hint = f"`git rm -r --cached {OWN}`, and delete it where you did not make it yourself"
-        raise ConfigError("git tracks this folder, which only secdl may fill", where=str(root / OWN), hint=hint)
+    git.refuse_tracked(root, OWN)
     plan = make_plan(config, options, run="", now=now)
     inputs = inputs_of(
         config,

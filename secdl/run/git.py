@@ -24,9 +24,19 @@ def commit(root: Path) -> str:
     return head.strip() + ("-unknown" if changed is None else "-dirty" if changed else "")
 
 
-def tracks(root: Path, folder: Path) -> bool:
-    """Whether git tracks a file below `folder`, relative to `root`."""
-    return bool(_git(root, "ls-files", "-z", "--", str(folder)))
+def refuse_tracked(root: Path, folder: Path) -> None:
+    """Raises `ConfigError` where git tracks a file below `folder`, relative to `root`, or cannot say that it does not:
+    what came with a checkout would be taken for what was made here."""
+    where = root / folder
+    if not os.path.lexists(where):
+        return
+    tracked = _git(root, "ls-files", "-z", "--", str(folder))
+    if tracked:
+        hint = f"`git rm -r --cached {folder}`, and delete it where you did not make it yourself"
+        raise ConfigError("git tracks this folder, which only secdl may fill", where=str(where), hint=hint)
+    if tracked is None and any(os.path.lexists(above / ".git") for above in (root, *root.parents)):
+        what = "git cannot say whether it tracks this folder, which only secdl may fill"
+        raise ConfigError(what, where=str(where), hint="install git, see what `git status` says, or delete the folder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

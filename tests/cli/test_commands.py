@@ -69,7 +69,23 @@ def test_runs_and_evidence_that_came_with_the_checkout_are_refused(
     said = capsys.readouterr().err
     assert f"{own}: git tracks this folder, which only secdl may fill" in said
     assert "git rm -r --cached .secdl" in said
+    for argv in (["gate"], ["report"], ["import", "echo.sarif"], ["scan", "sast"]):
+        assert main(argv) == 2
+        assert "git tracks this folder" in capsys.readouterr().err
     assert sorted((own / "runs").iterdir()) == before
+
+
+@pytest.mark.skipif(not GIT, reason="git is not installed")
+def test_a_checkout_of_which_git_says_nothing_is_not_taken_for_one_that_tracks_nothing(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run([GIT, "init", "-q", str(tree)], check=True)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", "/nowhere")
+        assert main(["secure"]) == 0, "there is nothing yet that could have come with it"
+        assert main(["secure"]) == 2
+    assert "git cannot say whether it tracks this folder" in capsys.readouterr().err
+    assert main(["secure"]) == 0
 
 
 @pytest.mark.parametrize(
