@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +10,17 @@ import jinja2
 import msgspec
 
 from secdl.model import codec
+from secdl.model.errors import MalformedOutput
 from secdl.model.finding import Finding, Status
 from secdl.model.shipped import shipped
+from secdl.model.text import one_line
 from secdl.run.checkout import NEVER
-from secdl.tools._locks import is_python_lock
+from secdl.tools._locks import is_python_lock, pins
 
 DEBT = "policies/debt.jsonl"
 _MOST_FILES = 200_000
 _MOST_LOCK_BYTES = 8 << 20
-_LOCK_NAMES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
+_MOST_REFUSED = 20
 _C_FOLDERS = ("hw", "net", "block", "migration", "src", "lib")
 
 
@@ -32,17 +34,24 @@ class Entry:
     guest_facing: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What was found in a tree; `refused` are files named as locks are that lock nothing, each with the reason."""
+
+    sources: tuple[Entry, ...]
+    locks: tuple[Entry, ...]
+    refused: tuple[str, ...]
+
+
 def starter(root: Path, *, product: str) -> dict[str, bytes]:
     """The files of `secdl init` for the tree at `root`, by repo-relative path; nothing is written."""
-    sources, locks = survey(root)
+    found = survey(root)
     env = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - TOML, where every value passes `toml`  # nosec B701
     env.filters["toml"] = lambda text: json.dumps(text, ensure_ascii=True)
     template = env.from_string(shipped("policies/init/secdl.toml.j2").read_text())
     adopted = (root / DEBT).exists()
     files = {
-        "secdl.toml": template.render(
-            product=product, version=_version(root), sources=sources, locks=locks, adopted=adopted
-        ).encode(),
+        "secdl.toml": template.render(product=product, version=_version(root), found=found, adopted=adopted).encode(),
         "policies/gate.toml": shipped("policies/gate.toml").read_bytes(),
         "policies/waivers.toml": shipped("policies/init/waivers.toml").read_bytes(),
         "noxfile.py": shipped("policies/init/noxfile.py").read_bytes(),
@@ -55,21 +64,26 @@ def starter(root: Path, *, product: str) -> dict[str, bytes]:
     return files
 
 
-def survey(root: Path) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+def survey(root: Path) -> Survey:
     """The sources and lock files in the tree at `root`, by what lies there."""
-    python, c_folders, locks = False, set(), []
+    python, c_folders = False, set()
+    locks: dict[str, Entry] = {}
+    refused = []
     for path in _files(root):
         python = python or path.suffix == ".py"
         if path.suffix == ".c":
             c_folders.add(path.parts[0] if len(path.parts) > 1 else ".")
-        if is_python_lock(path.as_posix()) and _pins(root / path):
-            locks.append(path)
+        if _may_lock(root, path):
+            if reason := _refusal(root / path, path.as_posix()):
+                refused.append(one_line(reason, limit=200))
+            else:
+                name = _free(_name(path.as_posix()), locks)
+                locks[name] = Entry(name=name, path=path.as_posix())
     sources = [Entry(name="python", path=".", language="python")] if python else []
     # In a tree laid out as QEMU's, only these folders hold what a guest reaches; elsewhere all C is taken for it.
     chosen = [name for name in _C_FOLDERS if name in c_folders] or sorted(c_folders)
     sources += [Entry(name=_name(path) or "c", path=path, language="c", guest_facing=True) for path in chosen]
-    named = tuple(Entry(name=_name(path.as_posix()), path=path.as_posix()) for path in sorted(locks))
-    return tuple(sources), named
+    return Survey(sources=tuple(sources), locks=tuple(locks.values()), refused=tuple(refused[:_MOST_REFUSED]))
 
 
 def debt_of(findings: Iterable[Finding], before: bytes | None) -> tuple[bytes, int]:
@@ -102,18 +116,20 @@ def _version(root: Path) -> str:
     return "0.0.0"
 
 
-def _pins(path: Path) -> bool:
-    """Whether a file with the name of a lock is one: nobody writes it by hand, or every requirement in it is pinned.
+def _may_lock(root: Path, path: Path) -> bool:
+    full = root / path
+    plain = full.is_file() and not full.is_symlink()
+    return plain and is_python_lock(path.as_posix(), lambda _: full.read_bytes())
 
-    A list of wishes is none, and no scanner could judge it.
-    """
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_LOCK_BYTES:
-        return False
-    if path.name in _LOCK_NAMES:
-        return True
-    lines = [line.split("#")[0].strip() for line in path.read_text("utf-8", "replace").splitlines()]
-    wanted = [line for line in lines if line and not line.startswith("-")]
-    return bool(wanted) and all("==" in line for line in wanted)
+
+def _refusal(path: Path, name: str) -> str:
+    """Why no scanner could judge a file that is named as locks are; empty where one can."""
+    if path.stat().st_size > _MOST_LOCK_BYTES:
+        return f"{name}: larger than {_MOST_LOCK_BYTES >> 20} MiB"
+    try:
+        return "" if pins(path.read_bytes(), name) else f"{name}: locks nothing"
+    except MalformedOutput as error:
+        return str(error)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -125,6 +141,15 @@ def _files(root: Path) -> Iterator[Path]:
             if count > _MOST_FILES:
                 return
             yield (Path(folder) / name).relative_to(root)
+
+
+def _free(name: str, used: Container[str]) -> str:
+    """`name`, numbered where it is taken: `requirements/dev.txt` lies beside `requirements-dev.txt`."""
+    number, free = 1, name
+    while free in used:
+        number += 1
+        free = f"{name}-{number}"
+    return free
 
 
 def _name(path: str) -> str:

@@ -7,7 +7,7 @@ environment marker does not hold where it runs, and ends on a lock of which a pa
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,7 +26,7 @@ LAID = "target"
 _KNOWN = "requirements.txt"
 _REQUIREMENTS = re.compile(r"^[\w.-]*requirements[\w.-]*\.(txt|lock|in)$")
 _FOLDER = re.compile(r"(^|/)requirements/[^/]+\.(txt|lock)$")
-"""The other custom: a folder `requirements` that holds one file for each purpose."""
+"""The other custom: a folder `requirements` that holds a file for each purpose."""
 _TOML = re.compile(r"^(uv\.lock|poetry\.lock|pdm\.lock|pylock(\.[\w-]+)?\.toml)$")
 _PIPFILE = "Pipfile.lock"
 OTHERS = frozenset(
@@ -87,7 +87,7 @@ class Pin(msgspec.Struct, frozen=True):
 def python_locks(path: str, checkout: Checkout) -> dict[str, tuple[Pin, ...]]:
     """Pins by lock file: `path` itself where it is a file, else every Python lock below it."""
     files = checkout.files(path)
-    chosen = files if files == (path,) else tuple(file for file in files if is_python_lock(file))
+    chosen = files if files == (path,) else tuple(file for file in files if is_python_lock(file, checkout.read))
     return {file: pins(checkout.read(file), file) for file in chosen}
 
 
@@ -102,7 +102,7 @@ def lay_locks(job: Job, checkout: Checkout) -> dict[str, bytes]:
     for file in files:
         if PurePosixPath(file).name in OTHERS:
             laid[f"{LAID}/{file}"] = checkout.read(file)
-        elif is_python_lock(file) or files == (path,):
+        elif files == (path,) or is_python_lock(file, checkout.read):
             laid[f"{LAID}/{file}/{_KNOWN}"] = written(pins(checkout.read(file), file))
     if not laid:
         raise MalformedOutput("holds no lock file", where=path, hint="name a lock file, or a folder that holds some")
@@ -114,11 +114,13 @@ def lock_of(laid: str) -> str:
     return laid.removeprefix(f"{LAID}/").removesuffix(f"/{_KNOWN}")
 
 
-def is_python_lock(path: str) -> bool:
-    """Whether the file's name says that it locks Python dependencies."""
+def is_python_lock(path: str, read: Callable[[str], bytes]) -> bool:
+    """Whether a file's name says that it locks Python dependencies; what `read` gives of `path` must say so, too, where
+    only its folder is called so: that may hold another kind of requirements."""
     name = PurePosixPath(path).name
-    known = name == _PIPFILE or _REQUIREMENTS.match(name) or _TOML.match(name) or _FOLDER.search(path)
-    return bool(known) and not name.endswith(".in")
+    if name == _PIPFILE or _REQUIREMENTS.match(name) or _TOML.match(name):
+        return not name.endswith(".in")
+    return bool(_FOLDER.search(path)) and b"==" in read(path)
 
 
 def pins(raw: bytes, where: str) -> tuple[Pin, ...]:

@@ -102,7 +102,12 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/dev.txt").write_text("six==1.16.0\n")
     (tmp_path / "requirements/notes.txt").write_text("see dev.txt\n")
-    (tmp_path / "python/uv.lock").write_text("version = 1\n")
+    (tmp_path / "requirements-dev.txt").write_text("six==1.16.0\n")
+    (tmp_path / "requirements-test.txt").write_text("-r requirements-dev.txt\nsix==1.16.0\n")
+    (tmp_path / "docs/requirements").mkdir(parents=True)
+    (tmp_path / "docs/requirements/safety.txt").write_text("REQ-001 No guest reaches the host.\n")
+    (tmp_path / "python/uv.lock").write_text('[[package]]\nname = "six"\nversion = "1.16.0"\n')
+    (tmp_path / "poetry.lock").write_text("package = []\n")
     (tmp_path / "uv.lock").symlink_to("/etc/passwd")
     assert main(["init"]) == 0
     assert (tmp_path / "noxfile.py").read_text() == "mine"
@@ -111,8 +116,19 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     assert "wrote    .github/workflows/secdl.yml" in out
     config = load_config(tmp_path / "secdl.toml")
     assert [(source.path, source.guest_facing) for source in config.source] == [(".", False), ("hw", True)]
-    locks = ["python/requirements.txt", "python/uv.lock", "requirements/dev.txt"]
-    assert [entry.path for entry in config.dependencies] == locks
+    assert [(entry.name, entry.path) for entry in config.dependencies] == [
+        ("requirements-dev-txt", "requirements-dev.txt"),
+        ("python-requirements-txt", "python/requirements.txt"),
+        ("python-uv-lock", "python/uv.lock"),
+        ("requirements-dev-txt-2", "requirements/dev.txt"),
+    ]
+    refused = [line for line in (tmp_path / "secdl.toml").read_text().splitlines() if line.startswith("# Not taken: ")]
+    assert [line.removeprefix("# Not taken: ") for line in refused] == [
+        "poetry.lock: locks nothing",
+        "requirements-test.txt:1: may include other packages: -r requirements-dev.txt; name an included file as a"
+        " [[dependencies]] of its own",
+        "requirements.txt:1: sphinx is not pinned; lock it to one version with ==",
+    ]
     assert main(["init"]) == 0
     assert "wrote" not in capsys.readouterr().out
 

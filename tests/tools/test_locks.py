@@ -182,6 +182,7 @@ def test_a_folder_gives_the_locks_in_it(tmp_path: Path) -> None:
     (tmp_path / "app" / "requirements").mkdir()
     (tmp_path / "app" / "requirements" / "base.txt").write_text("a==1\n")
     (tmp_path / "app" / "requirements" / "base.in").write_text("a\n")
+    (tmp_path / "app" / "requirements" / "safety.txt").write_text("REQ-001 No guest reaches the host.\n")
     found = ["app/Pipfile.lock", "app/requirements-dev.txt", "app/requirements/base.txt", "app/uv.lock"]
     assert sorted(python_locks("app", Checkout(tmp_path))) == found
 
