@@ -8,17 +8,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
-from itertools import chain, count, pairwise
+from itertools import pairwise
 
 _BLANK = r"[ \t\f\v\r\0]"
 _APART = rf"(?:{_BLANK}|/\*(?:[^*]|\*(?!/))*\*/)*"
-_DIRECTIVE = re.compile(rf"{_APART}(?:#|%:|\?\?=){_APART}(\w*)")
+# Two of them are the operator that joins tokens, which may begin a line within the arguments of a macro.
+_DIRECTIVE = re.compile(rf"{_APART}(?:#(?!#)|%:(?!%:)){_APART}(\w*)")
 _NEVER = re.compile(r"\s*\(?\s*0\s*\)?\s*", re.ASCII)
 _COMMENT = re.compile(r"/\*.*?\*/|//.*", re.DOTALL)
 _SPLICE = re.compile(rf"\\{_BLANK}*\n")
 """What joins two lines before all else; compilers take one with blanks before its end for such, too."""
+_OPEN = re.compile(rf"/(?:{_SPLICE.pattern})*\*")
 _CLOSE = re.compile(rf"\*(?:{_SPLICE.pattern})*/")
 _LONE_CR = re.compile(r"\r(?!\n)")
+_TRIGRAPH = re.compile(r"\?\?([=/])")
+"""Those that tell what a line is. A parser that does not know the others says that it could not read them."""
+_MEANT = {"=": "#  ", "/": "\\  "}
 _FIRST_ARM = frozenset({"if", "ifdef", "ifndef"})
 _NEXT_ARM = frozenset({"elif", "elifdef", "elifndef", "else"})
 _KEPT = frozenset({"include"})
@@ -50,22 +55,15 @@ _LOOSE = re.compile(
 def variants(text: str) -> Iterator[str]:
     """`text` as any C parser reads it, then once more for each further arm of the `#if`s that no parser takes whole.
 
-    Where a carriage return stands alone, all of that again with line breaks in its place, as clang takes it and gcc
-    does not.
+    All of that again for what compilers read in two ways: a carriage return alone, which ends a line to clang and not
+    to gcc; and trigraphs, which mean something in strict modes only.
     """
-    lone = _LONE_CR.sub("\n", text)
-    return chain(_arms(text), _arms(lone) if lone != text else ())
-
-
-def _arms(text: str) -> Iterator[str]:
-    first = _without_directives(text, 0)
-    yield _without_macros(first)
-    # Few files have further arms; what tells is cheap beside what follows.
-    for arm in count(1):
-        other = _without_directives(text, arm)
-        if other == first:
-            return
-        yield _without_macros(other)
+    readings = dict.fromkeys((text, _LONE_CR.sub("\n", text)))
+    readings |= dict.fromkeys(_TRIGRAPH.sub(lambda found: _MEANT[found[1]], one) for one in readings)
+    for one in readings:
+        file = _File(one)
+        for number in range(file.width):
+            yield _without_macros(file.variant(number))
 
 
 def plain(text: str) -> str:
@@ -102,43 +100,91 @@ def _fit(new: str, old: str) -> str:
     return new + _blank(old)[len(new) :] if len(new) <= len(old) and "\n" not in old else old
 
 
-def _without_directives(text: str, arm: int) -> str:
-    """`text` without directives but includes. Of arms that are not balanced in themselves only `arm` stays, counted
-    from 0; the first where there are fewer."""
-    out: list[str] = []
-    stack: list[_Choice] = []
-    for line in _logical(text):
-        if line.word in _FIRST_ARM:
-            stack.append(_Choice(start=len(out), never=line.never))
-        elif line.word in _NEXT_ARM and stack:
-            stack[-1].arms.append(len(out))
-        elif line.word == "endif" and stack:
-            _settle(out, stack.pop(), arm)
-        kept = line.word is None or line.word in _KEPT
-        start, end = line.directive
-        out.append(line.text if kept else line.text[:start] + _blank(line.text[start:end]) + line.text[end:])
-    return "".join(out)
-
-
+@dataclass(slots=True)
 class _Choice:
-    """One `#if … #endif`: the indexes of the lines where it and its further arms begin."""
+    """One `#if … #endif` in the arm `at` of the one `above`: the lines where its arms begin and, for each, how many
+    variants show all that is in it (none show an arm that is never taken).
 
-    def __init__(self, *, start: int, never: bool) -> None:
-        self.arms = [start]
-        self.never = never
+    `width` is how many show all of it, 0 until it is closed. Where its arms are not balanced in themselves it is
+    `apart`: a variant shows only one of them.
+    """
+
+    above: "_Choice | None"
+    at: int
+    starts: list[int]
+    widths: list[int]
+    width: int = 0
+    apart: bool = False
+    wanted: int = 0
+    chosen: int = 0
+
+    def close(self, end: int, lines: list[str]) -> None:
+        self.starts.append(end)
+        spans = [span for span, width in zip(pairwise(self.starts), self.widths, strict=True) if width]
+        self.apart = not all(_balanced("".join(lines[first:last])) for first, last in spans)
+        self.width = max(1, sum(self.widths) if self.apart else max(self.widths))
+        if self.above is not None and self.above.widths[self.at]:
+            self.above.widths[self.at] = max(self.above.widths[self.at], self.width)
+
+    def choose(self, number: int, lines: list[str]) -> None:
+        """Blanks all arms in `lines` but the one that the variant `number` shows."""
+        above = self.above
+        if above is not None and above.width:
+            number = above.wanted if self.at == above.chosen or not above.apart else 0
+        self.wanted = number if number < self.width else 0
+        if not self.apart:
+            return
+        self.chosen = next(arm for arm in range(len(self.widths)) if self.wanted < sum(self.widths[: arm + 1]))
+        self.wanted -= sum(self.widths[: self.chosen])
+        for arm, (first, last) in enumerate(pairwise(self.starts)):
+            if arm != self.chosen:
+                lines[first:last] = map(_blank, lines[first:last])
 
 
-def _settle(out: list[str], choice: _Choice, arm: int) -> None:
-    bounds = [*choice.arms, len(out)]
-    spans = list(pairwise(bounds))
-    if choice.never:
-        first, last = spans.pop(0)
-        out[first:last] = map(_blank, out[first:last])
-    if all(_balanced("".join(out[first:last])) for first, last in spans):
-        return
-    kept = arm if arm < len(spans) else 0
-    for first, last in (*spans[:kept], *spans[kept + 1 :]):
-        out[first:last] = map(_blank, out[first:last])
+class _File:
+    """A file without directives but includes. `width` variants of it show every arm that may be taken."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: list[str] = []
+        self._choices: list[_Choice] = []
+        # As the first variant shows it.
+        first: list[str] = []
+        stack: list[_Choice] = []
+        for line in _logical(text):
+            here = len(first)
+            if line.word in _FIRST_ARM:
+                above = stack[-1] if stack else None
+                at = len(above.starts) - 1 if above is not None else 0
+                stack.append(_Choice(above, at, [here], [0 if line.never else 1]))
+            elif line.word in _NEXT_ARM and stack:
+                stack[-1].starts.append(here)
+                stack[-1].widths.append(1)
+            elif line.word == "endif" and stack:
+                choice = stack.pop()
+                if not choice.widths[0]:
+                    self._never(choice, first)
+                choice.close(here, first)
+                choice.choose(0, first)
+                self._choices.append(choice)
+            kept = line.word is None or line.word in _KEPT
+            start, end = line.directive
+            shown = line.text if kept else line.text[:start] + _blank(line.text[start:end]) + line.text[end:]
+            first.append(shown)
+            self._lines.append(shown)
+        outer = (one.width for one in self._choices if one.above is None or not one.above.width)
+        self.width = max(outer, default=1)
+
+    def _never(self, choice: _Choice, first: list[str]) -> None:
+        begin, end = choice.starts[0], choice.starts[1] if len(choice.starts) > 1 else len(first)
+        self._lines[begin:end] = first[begin:end] = [_blank(line) for line in self._lines[begin:end]]
+
+    def variant(self, number: int) -> str:
+        """One variant, counted from 0."""
+        lines = list(self._lines)
+        # The outer ones close last.
+        for choice in reversed(self._choices):
+            choice.choose(number, lines)
+        return "".join(lines)
 
 
 def _balanced(text: str) -> bool:
@@ -165,7 +211,7 @@ def _logical(text: str) -> Iterator[_Line]:
     # Only a line feed ends a line of C; what else Python breaks lines at may stand within a comment.
     lines = list(StringIO(text, newline="\n"))
     number = 0
-    comment = goes_on = False
+    comment = goes_on = behind = False
     while number < len(lines):
         first = number
         number += 1
@@ -178,11 +224,20 @@ def _logical(text: str) -> Iterator[_Line]:
             continue
         start = close.end() if close else 0
         bare = _SPLICE.sub("", whole[start:]) if number > first + 1 else whole[start:]
-        # Behind a comment that began in a directive, the directive goes on.
-        found = None if goes_on else _DIRECTIVE.match(bare)
+        # Behind a comment that began in a directive, the directive goes on; behind one that began after code, the code.
+        found = None if goes_on or behind else _DIRECTIVE.match(bare)
         word = found[1] if found else "" if goes_on else None
         never = word == "if" and found is not None and bool(_NEVER.fullmatch(_COMMENT.sub(" ", bare[found.end() :])))
-        comment = "/*" in bare and "/*" in _TEXT.sub("", bare)
+        code, comment = _left(bare)
         goes_on = comment and word is not None
-        end = _TEXT.sub(lambda text: "x" * len(text[0]), whole[start:]).find("/*") if comment else -1
-        yield _Line(whole, word, (start, len(whole) if end < 0 else start + end), never)
+        behind = comment and word is None and (behind or code)
+        opened = _OPEN.search(_TEXT.sub(lambda text: "x" * len(text[0]), whole[start:])) if comment else None
+        yield _Line(whole, word, (start, start + opened.start() if opened else len(whole)), never)
+
+
+def _left(line: str) -> tuple[bool, bool]:
+    """Whether there is more than comments in `line`, and whether it leaves one open."""
+    if "/*" not in line:
+        return bool(line.strip()), False
+    code, opened, _ = _TEXT.sub(lambda text: "" if text[0].startswith("/") else "x", line).partition("/*")
+    return bool(code.strip()), bool(opened)

@@ -82,6 +82,16 @@ LIVE = "bad();"
         f"#if 0\n%:else\n{LIVE}\n#endif\n",
         f"#if 0\n#elifndef A\n{LIVE}\n#endif\n",
         f"#if 0\ndon't /*\n#else\n{LIVE}\n#endif\n",
+        f"#if 0\n??=else\n{LIVE}\n#endif\n",
+        # What begins a line and no directive: code before it goes on.
+        f"#define IGN(x)\nvoid f(void) {{ IGN( /*\n*/ # ) {LIVE} }}\n",
+        f"#define IGN(x)\nvoid f(void) {{ IGN( /* a\n*/ /* b\n*/ # ) {LIVE} }}\n",
+        f"#define IGN(x)\nvoid f(void) {{ IGN(\n## ) {LIVE} }}\n",
+        f"#define IGN(x)\nvoid f(void) {{ IGN(\n%:%: ) {LIVE} }}\n",
+        f"#define IGN(x)\nvoid f(void) {{ IGN(\n??= ) {LIVE} }}\n",
+        # An arm within an arm, neither of them balanced.
+        f"#if A\nf() {{\n#if B\nif (x) {{\n#else\nif (y) {{ {LIVE}\n#endif\n}}\n#else\ng() {{\n#endif\n}}",
+        f"#if A\nf() {{\n#else\n#if B\ng() {{\n#else\nh() {{ {LIVE}\n#endif\n#endif\n}}",
         # No line goes on behind blanks that only Unicode knows.
         f"#define A \\\u2028\n{LIVE}\n",
     ],
@@ -102,6 +112,41 @@ def test_every_arm_stays_in_one_of_the_variants():
     texts = [" ".join(text.split()) for text in variants(source)]
     assert texts == ["if (a) { } { }", "if (b) { } { d(); }", "if (c) { } { }"]
     assert {tuple(shape(text)) for text in variants(source)} == {tuple(shape(source))}
+
+
+def test_what_is_never_compiled_is_put_aside_with_all_that_is_in_it():
+    inner = "#ifdef A\nf({\n#else\ng({\n#endif\n"
+    texts = list(variants(f"#if 0\n{inner}#else\nh();\n{inner}#endif\n#if 0\n{inner}#endif\nx(){{\n"))
+    assert ["".join(text.split()) for text in texts] == ["h();f({x(){", "h();g({x(){"]
+
+
+def test_trigraphs_are_read_both_ways_that_compilers_read_them():
+    texts = list(variants(f"// really??/\n{LIVE}\n"))
+    assert [LIVE in text for text in texts] == [True, True]
+    assert len(list(variants("// really??!\n"))) == 1
+
+
+def test_each_arm_within_an_arm_stays_in_one_of_the_variants():
+    inner = "#if X\nx{}({{\n#elif Y\ny{}({{\n#else\nz{}({{\n#endif\n"
+    source = "#if A\n{\n" + inner.format(1, 1, 1) + "}\n#elif B\n" + inner.format(2, 2, 2) + "#else\nw({\n#endif\n}"
+    texts = ["".join(text.split()) for text in variants(source)]
+    first = ["{x1({}}", "{y1({}}", "{z1({}}"]
+    assert texts == [*first, "x2({}", "y2({}", "z2({}", "w({}"]
+    # Where the outer arms are balanced, all of them stay, each with the inner arm that is its turn.
+    closed = source.replace("}\n#elif", "}}\n#elif").replace("#else\nw({", "}\n#else\nw({}")[:-2]
+    texts = ["".join(text.split()) for text in variants(closed)]
+    assert texts == ["{x1({}}x2({}w({}", "{y1({}}y2({}w({}", "{z1({}}z2({}w({}"]
+
+
+def test_a_comment_that_a_spliced_line_opens_within_a_directive_is_one_to_its_end():
+    source = f"#define X /\\\n* text\n if (x) {{ */\n{LIVE}\n"
+    assert plain(source).split("\n") == ["          /\\", "* text", " if (x) { */", LIVE, ""]
+
+
+def test_as_many_ifs_within_each_other_as_anybody_likes_are_read():
+    deep = 1_100
+    source = "#if A\n" * deep + f"{LIVE}\n" + "#endif\n" * deep
+    assert LIVE in plain(source)
 
 
 def test_code_that_only_looks_like_a_macro_stays():
