@@ -21,9 +21,10 @@ _SPLICE = re.compile(rf"\\{_BLANK}*\n")
 _OPEN = re.compile(rf"/(?:{_SPLICE.pattern})*\*")
 _CLOSE = re.compile(rf"\*(?:{_SPLICE.pattern})*/")
 _LONE_CR = re.compile(r"\r(?!\n)")
-_TRIGRAPH = re.compile(r"\?\?([=/])")
+_BLANKS = " \t\f\v\r\n\0"
+_TRIGRAPH = re.compile(rf"(?P<join>\?\?=(?:\?\?=|#)|#\?\?=)|(?P<mark>\?\?=)|(?P<splice>\?\?/(?={_BLANK}*\n))|\?\?/")
 """Those that tell what a line is. A parser that does not know the others says that it could not read them."""
-_MEANT = {"=": "#  ", "/": "\\  "}
+_MEANT = {"join": "##", "mark": "#", "splice": "\\"}
 _FIRST_ARM = frozenset({"if", "ifdef", "ifndef"})
 _NEXT_ARM = frozenset({"elif", "elifdef", "elifndef", "else"})
 _KEPT = frozenset({"include"})
@@ -59,11 +60,16 @@ def variants(text: str) -> Iterator[str]:
     to gcc; and trigraphs, which mean something in strict modes only.
     """
     readings = dict.fromkeys((text, _LONE_CR.sub("\n", text)))
-    readings |= dict.fromkeys(_TRIGRAPH.sub(lambda found: _MEANT[found[1]], one) for one in readings)
+    readings |= dict.fromkeys(_TRIGRAPH.sub(_meant, one) for one in readings)
     for one in readings:
         file = _File(one)
         for number in range(file.width):
             yield _without_macros(file.variant(number))
+
+
+def _meant(trigraph: re.Match[str]) -> str:
+    # A backslash that ends no line belongs to the letter behind it.
+    return _MEANT[trigraph.lastgroup].ljust(len(trigraph[0])) if trigraph.lastgroup else "  \\"
 
 
 def plain(text: str) -> str:
@@ -167,8 +173,7 @@ class _File:
                 choice.choose(0, first)
                 self._choices.append(choice)
             kept = line.word is None or line.word in _KEPT
-            start, end = line.directive
-            shown = line.text if kept else line.text[:start] + _blank(line.text[start:end]) + line.text[end:]
+            shown = line.text if kept else _blank(line.text[: line.length]) + line.text[line.length :]
             first.append(shown)
             self._lines.append(shown)
         outer = (one.width for one in self._choices if one.above is None or not one.above.width)
@@ -198,12 +203,15 @@ def _balanced(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with those that a backslash joins to it. `word` is the directive's, None where it is none, and `directive`
-    where that stands between comments of several lines; `never` is true for `#if 0`."""
+    """A line with those that a backslash joins to it; the end of a comment that began before it is one of its own.
+
+    `word` is the directive's, None where it is none, and `length` its own, up to a comment that goes on; `never` is
+    true for `#if 0`.
+    """
 
     text: str
     word: str | None = None
-    directive: tuple[int, int] = (0, 0)
+    length: int = 0
     never: bool = False
 
 
@@ -232,12 +240,15 @@ def _logical(text: str) -> Iterator[_Line]:
         goes_on = comment and word is not None
         behind = comment and word is None and (behind or code)
         opened = _OPEN.search(_TEXT.sub(lambda text: "x" * len(text[0]), whole[start:])) if comment else None
-        yield _Line(whole, word, (start, start + opened.start() if opened else len(whole)), never)
+        if start:
+            # With the comment that it ends, whatever becomes of the directive behind it.
+            yield _Line(whole[:start])
+        yield _Line(whole[start:], word, opened.start() if opened else len(whole) - start, never)
 
 
 def _left(line: str) -> tuple[bool, bool]:
     """Whether there is more than comments in `line`, and whether it leaves one open."""
     if "/*" not in line:
-        return bool(line.strip()), False
+        return bool(line.strip(_BLANKS)), False
     code, opened, _ = _TEXT.sub(lambda text: "" if text[0].startswith("/") else "x", line).partition("/*")
-    return bool(code.strip()), bool(opened)
+    return bool(code.strip(_BLANKS)), bool(opened)
