@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from secdl.image.rootfs import ImageRefused, Rootfs
+from secdl.model.text import one_line
 
 STATUS = "var/lib/dpkg/status"
 _STATUS_FOLDER = "var/lib/dpkg/status.d/"
@@ -48,6 +49,10 @@ def parse_status(text: str, *, complete: bool = True) -> list[Package]:
         status = fields.get("status", "" if complete else "install ok installed").split()
         if len(status) != 3 or status[2] not in (*_ABSENT, *_PRESENT):
             raise ImageRefused(f"record {number} has no status", where=STATUS, hint="the database is damaged")
+        if status[2] == "half-installed" and not fields.get("version"):
+            # As dpkg leaves it where the first unpacking was cut off: some files are there, of no version it knows.
+            what = f"{one_line(fields.get('package', ''), limit=80)} is half-installed, of no known version"
+            raise ImageRefused(what, where=STATUS, hint="finish installing it, or remove it")
         if status[2] in _PRESENT:
             packages.append(_package(fields, number))
     return packages

@@ -91,6 +91,11 @@ def test_a_package_that_is_not_configured_is_there_all_the_same(state: str) -> N
     assert package.name == "openssl"
 
 
+def test_a_package_whose_unpacking_was_cut_off_is_named() -> None:
+    with pytest.raises(ImageRefused, match="openssl is half-installed, of no known version"):
+        parse_status("Package: openssl\nStatus: install reinstreq half-installed\nArchitecture: amd64\n")
+
+
 @pytest.mark.parametrize("letter", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
 def test_only_a_line_feed_ends_a_field(letter: str) -> None:
     text = f"Package: a\nStatus: install ok installed\nVersion: 1\nDescription: b{letter}Status: purge ok x\n"
