@@ -112,10 +112,13 @@ def _leads_away(root: Path, path: str, source: Source, config: Config) -> bool:
     if not folder and not (path.endswith(suffixes(source)) and stat.S_ISREG(mode)):
         return False
     inside = os.path.relpath(target, os.path.realpath(root))
-    if not _CLOSED.isdisjoint(inside.split("/")) or not (folder or inside.endswith(suffixes(source))):
+    if not _CLOSED.isdisjoint(inside.split("/")):
         return True
     return not any(
-        within(inside, (os.path.normpath(one.path),)) and not excluded(inside, one.exclude) for one in config.source
+        within(inside, (os.path.normpath(one.path),))
+        and not excluded(inside, one.exclude)
+        and (set(source.languages) <= set(one.languages) if folder else inside.endswith(suffixes(one)))
+        for one in config.source
     )
 
 

@@ -116,7 +116,7 @@ def test_c_that_nobody_reads_is_named_though_there_is_python_beside_it(root: Pat
 
 
 def test_links_to_code_that_is_not_read_are_named(root: Path) -> None:
-    for name in ("other/x.py", "other/y.txt", "tools/in/z.py", "tools/plain.txt"):
+    for name in ("other/x.py", "other/y.txt", "hw/g.py", "tools/in/z.py", "tools/plain.txt"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).touch()
     links = {
@@ -125,13 +125,15 @@ def test_links_to_code_that_is_not_read_are_named(root: Path) -> None:
         "tools/more": "../other",
         "tools/old/hidden.py": "../../other/x.py",
         "tools/here.py": "a.py",
+        "tools/device.py": "../hw/g.py",
+        "tools/devices": "../hw",
         "tools/again": "in",
         "tools/text.txt": "../other/y.txt",
         "tools/nowhere.py": "nowhere",
     }
     for name, target in links.items():
         (root / name).symlink_to(target)
-    away = ("tools/away.py", "tools/more", "tools/plugin.py")
+    away = ("tools/away.py", "tools/device.py", "tools/devices", "tools/more", "tools/plugin.py")
     assert plan(root).passed_over == (PassedOver(source="tools", links=away),)
 
 
