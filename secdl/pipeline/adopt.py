@@ -14,6 +14,7 @@ from secdl.model.errors import MalformedOutput
 from secdl.model.finding import Finding, Status
 from secdl.model.shipped import shipped
 from secdl.model.text import one_line
+from secdl.model.words import some
 from secdl.run.checkout import NEVER
 from secdl.tools._locks import is_python_lock, pins
 
@@ -72,7 +73,8 @@ def survey(root: Path) -> Survey:
     for path in _files(root):
         python = python or path.suffix == ".py"
         if path.suffix == ".c":
-            c_folders.add(path.parts[0] if len(path.parts) > 1 else ".")
+            # What TOML cannot name is read with all that lies beside it.
+            c_folders.add(path.parts[0] if len(path.parts) > 1 and _utf8(path.parts[0]) else ".")
         if _may_lock(root, path):
             if reason := _refusal(root / path, path.as_posix()):
                 refused.append(one_line(reason, limit=200))
@@ -82,8 +84,10 @@ def survey(root: Path) -> Survey:
     sources = [Entry(name="python", path=".", language="python")] if python else []
     # In a tree laid out as QEMU's, only these folders hold what a guest reaches; elsewhere all C is taken for it.
     chosen = [name for name in _C_FOLDERS if name in c_folders] or sorted(c_folders)
-    sources += [Entry(name=_name(path) or "c", path=path, language="c", guest_facing=True) for path in chosen]
-    return Survey(sources=tuple(sources), locks=tuple(locks.values()), refused=tuple(refused[:_MOST_REFUSED]))
+    sources += [Entry(name=_name(path), path=path, language="c", guest_facing=True) for path in chosen]
+    if (more := len(refused) - _MOST_REFUSED) > 0:
+        refused[_MOST_REFUSED:] = [f"{some(more, 'other file')} named as locks are"]
+    return Survey(sources=tuple(sources), locks=tuple(locks.values()), refused=tuple(refused))
 
 
 def debt_of(findings: Iterable[Finding], before: bytes | None) -> tuple[bytes, int]:
@@ -124,6 +128,8 @@ def _may_lock(root: Path, path: Path) -> bool:
 
 def _refusal(path: Path, name: str) -> str:
     """Why no scanner could judge a file that is named as locks are; empty where one can."""
+    if not _utf8(name):
+        return f"{name}: a name that is not UTF-8"
     if path.stat().st_size > _MOST_LOCK_BYTES:
         return f"{name}: larger than {_MOST_LOCK_BYTES >> 20} MiB"
     try:
@@ -153,5 +159,9 @@ def _free(name: str, used: Container[str]) -> str:
 
 
 def _name(path: str) -> str:
-    kept = "".join(letter if letter.isalnum() else "-" for letter in path.lower())
-    return kept.strip("-")[:60]
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in path.lower())
+    return kept.strip("-")[:60] or "c"
+
+
+def _utf8(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from secdl.model import codec
 from secdl.model.errors import MalformedOutput
-from secdl.model.text import one_line
+from secdl.model.text import foreign_encoding, one_line
 from secdl.model.tool import Checkout, Job
 
 LAID = "target"
@@ -27,6 +27,7 @@ _KNOWN = "requirements.txt"
 _REQUIREMENTS = re.compile(r"^[\w.-]*requirements[\w.-]*\.(txt|lock|in)$")
 _FOLDER = re.compile(r"(^|/)requirements/[^/]+\.(txt|lock)$")
 """The other custom: a folder `requirements` that holds a file for each purpose."""
+_PINNED = re.compile(rb"^[ \t]*\w[\w.-]*[ \t]*(?:\[[^]\n]*\])?[ \t]*={2,3}[ \t]*[\w*]", re.MULTILINE)
 _TOML = re.compile(r"^(uv\.lock|poetry\.lock|pdm\.lock|pylock(\.[\w-]+)?\.toml)$")
 _PIPFILE = "Pipfile.lock"
 OTHERS = frozenset(
@@ -120,7 +121,11 @@ def is_python_lock(path: str, read: Callable[[str], bytes]) -> bool:
     name = PurePosixPath(path).name
     if name == _PIPFILE or _REQUIREMENTS.match(name) or _TOML.match(name):
         return not name.endswith(".in")
-    return bool(_FOLDER.search(path)) and b"==" in read(path)
+    if not _FOLDER.search(path):
+        return False
+    raw = read(path)
+    # What is in another encoding may lock something: it is refused by name, and not passed over.
+    return bool(_PINNED.search(raw) or foreign_encoding(raw[:4])[0])
 
 
 def pins(raw: bytes, where: str) -> tuple[Pin, ...]:
@@ -192,7 +197,7 @@ def _own(text: str, place: str) -> bool:
 def _pin(text: str, place: str) -> Pin:
     try:
         requirement = Requirement(text)
-    except InvalidRequirement as error:
+    except (InvalidRequirement, RecursionError) as error:
         what = f"not a requirement: {one_line(text, limit=80)}"
         raise MalformedOutput(what, where=place, hint="a lock names every dependency as NAME==VERSION") from error
     name = canonicalize_name(requirement.name)
@@ -222,7 +227,8 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
 def _toml(text: str, where: str) -> Iterator[Pin]:
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Not of TOML alone: Python reads no number of more than 4,300 digits.
         raise MalformedOutput(one_line(f"not TOML: {error}"), where=where) from error
     lists = [document[key] for key in ("package", "packages") if key in document]
     if not lists or not all(isinstance(packages, list) for packages in lists):

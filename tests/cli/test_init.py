@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,25 @@ def test_what_is_there_is_left_alone_and_what_is_written_is_read(
     ]
     assert main(["init"]) == 0
     assert "wrote" not in capsys.readouterr().out
+
+
+def test_names_that_no_configuration_can_hold_and_many_refused_locks_still_make_one_that_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (b"\xff/a.c", b"\xff/requirements.txt", "é/requirements.txt".encode()):
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("six==1.16.0\n")
+    for number in range(25):
+        (tmp_path / f"requirements-{number}.txt").write_text("sphinx\n")
+    assert main(["init"]) == 0
+    config = load_config(tmp_path / "secdl.toml")
+    assert [(one.name, one.path) for one in config.source] == [("c", ".")]
+    assert [(one.name, one.path) for one in config.dependencies] == [("requirements-txt", "é/requirements.txt")]
+    refused = [line for line in (tmp_path / "secdl.toml").read_text().splitlines() if line.startswith("# Not taken: ")]
+    assert len(refused) == 21
+    assert refused[-1] == "# Not taken: 6 other files named as locks are"
 
 
 def test_jobs_with_nothing_to_read_are_not_counted_as_planned(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

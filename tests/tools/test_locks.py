@@ -77,6 +77,7 @@ def test_requirements_as_they_are_written(text: str, expected: list[tuple[str, s
         ("a==1\nvendor/b.whl\n", 2),
         ("a==1\n<<<<<<< HEAD\n", 2),
         ("a==1\n\x00\x1b[31m\n", 2),
+        ("a==1\nb==1; " + "(" * 5000 + "\n", 2),
     ],
 )
 def test_a_line_that_pins_nothing_is_named(text: str, line: int) -> None:
@@ -135,6 +136,7 @@ def test_a_toml_lock_with_two_lists_is_read_by_both() -> None:
         "[[package]]\nname = 'a'",
         "package = ['a']",
         "x = [" * 5000,
+        "version = " + "1" * 5000,
         "\x00",
     ],
 )
@@ -182,9 +184,17 @@ def test_a_folder_gives_the_locks_in_it(tmp_path: Path) -> None:
     (tmp_path / "app" / "requirements").mkdir()
     (tmp_path / "app" / "requirements" / "base.txt").write_text("a==1\n")
     (tmp_path / "app" / "requirements" / "base.in").write_text("a\n")
-    (tmp_path / "app" / "requirements" / "safety.txt").write_text("REQ-001 No guest reaches the host.\n")
+    prose = "Safety requirements\n===================\nREQ-1: exit status == 0\nREQ-001 No guest reaches the host.\n"
+    (tmp_path / "app" / "requirements" / "safety.txt").write_text(prose)
     found = ["app/Pipfile.lock", "app/requirements-dev.txt", "app/requirements/base.txt", "app/uv.lock"]
     assert sorted(python_locks("app", Checkout(tmp_path))) == found
+
+
+def test_a_lock_in_another_encoding_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/dev.txt").write_text("six==1.16.0\n", "utf-16")
+    with pytest.raises(MalformedOutput, match=r"requirements/dev\.txt: not UTF-8"):
+        python_locks(".", Checkout(tmp_path))
 
 
 def test_a_file_is_a_lock_by_being_named_whatever_it_is_called(tmp_path: Path) -> None:
