@@ -9,7 +9,7 @@ import msgspec
 from secdl.gate.evidence import IMPORT_PREFIX, IMPORT_STAGE
 from secdl.model import codec, sarif
 from secdl.model.evidence import Evidence, Origin, Outcome, Work
-from secdl.model.text import one_line
+from secdl.model.text import free, one_line
 from secdl.model.tool import Job, Stage
 
 OUTPUT = "out.sarif"
@@ -48,7 +48,7 @@ def imported(name: str, raw: codec.Raw, *, root: str, taken: Iterable[str] = ())
     contents = _contents(raw, len(document.runs))
     found: list[Imported] = []
     for run, content, aside in zip(document.runs, contents, suppressed, strict=True):
-        job = _free(tool_name(run.tool.driver.name).replace(":", "-"), used)
+        job = free(tool_name(run.tool.driver.name).replace(":", "-"), used)
         used.add(job)
         found.append(Imported(evidence=_evidence(run, job, root=root, suppressed=aside), content=content))
     return tuple(found)
@@ -99,11 +99,3 @@ def _contents(raw: codec.Raw, count: int) -> list[codec.Raw]:
     if count == 1:
         return [raw]
     return [b'{"version":"2.1.0","runs":[' + bytes(run) + b"]}" for run in codec.decode(raw, _Runs, where="runs").runs]
-
-
-def _free(name: str, used: set[str]) -> str:
-    number, free = 1, name
-    while free in used:
-        number += 1
-        free = f"{name}-{number}"
-    return free

@@ -1,6 +1,7 @@
 """Hostile text made safe to show: what a tool prints may hold anything."""
 
 import re
+from collections.abc import Container
 
 # Terminal escapes and Trojan Source: C0 but tab and newline, DEL, C1, bidirectional overrides, zero-width, separators.
 _CONTROL = re.compile(
@@ -26,6 +27,15 @@ def one_line(text: str, *, limit: int = 400) -> str:
         return clean(text, limit=limit)
     parts = (part.strip() for part in _BREAKS.split(text))
     return clean(" ".join(part for part in parts if part), limit=limit).replace("\t", " ")
+
+
+def free(name: str, used: Container[str]) -> str:
+    """`name`, numbered from 2 where it is `used`."""
+    number, found = 1, name
+    while found in used:
+        number += 1
+        found = f"{name}-{number}"
+    return found
 
 
 def foreign_encoding(raw: bytes) -> tuple[str, str]:

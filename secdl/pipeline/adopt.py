@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from secdl.model import codec
 from secdl.model.errors import MalformedOutput
 from secdl.model.finding import Finding, Status
 from secdl.model.shipped import shipped
-from secdl.model.text import one_line
+from secdl.model.text import free, one_line
 from secdl.model.words import some
 from secdl.run.checkout import NEVER
 from secdl.tools._locks import is_python_lock, pins
@@ -79,7 +79,8 @@ def survey(root: Path) -> Survey:
             if reason := _refusal(root / path, path.as_posix()):
                 refused.append(one_line(reason, limit=200))
             else:
-                name = _free(_name(path.as_posix()), locks)
+                # `requirements/dev.txt` may lie beside `requirements-dev.txt`.
+                name = free(_name(path.as_posix()), locks)
                 locks[name] = Entry(name=name, path=path.as_posix())
     sources = [Entry(name="python", path=".", language="python")] if python else []
     # In a tree laid out as QEMU's, only these folders hold what a guest reaches; elsewhere all C is taken for it.
@@ -147,15 +148,6 @@ def _files(root: Path) -> Iterator[Path]:
             if count > _MOST_FILES:
                 return
             yield (Path(folder) / name).relative_to(root)
-
-
-def _free(name: str, used: Container[str]) -> str:
-    """`name`, numbered where it is taken: `requirements/dev.txt` lies beside `requirements-dev.txt`."""
-    number, free = 1, name
-    while free in used:
-        number += 1
-        free = f"{name}-{number}"
-    return free
 
 
 def _name(path: str) -> str:
