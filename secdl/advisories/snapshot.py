@@ -1,7 +1,6 @@
 """An opened advisory snapshot, and what matches in it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
@@ -44,8 +43,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     word: str
 
 
-@dataclass(frozen=True)
-class _Ecosystem:
+class _Ecosystem(msgspec.Struct, frozen=True, dict=True):
     document: Document
 
     @cached_property

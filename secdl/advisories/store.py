@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -22,8 +21,7 @@ from secdl.model.errors import ConfigError, MalformedOutput
 _CURRENT = "current"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """One ecosystem of the data in use. `age_days` is None where `data_date` is unknown: then it counts as stale."""
 
     ecosystem: str

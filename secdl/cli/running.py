@@ -5,11 +5,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
 import click
+from msgspec.structs import replace
 
 from secdl.cli.progress import progress
 from secdl.cli.verdict import print_verdict

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from secdl.fuzz import pci, qtest
 from secdl.fuzz.devices import DeviceModel
@@ -41,8 +42,7 @@ def survey(vm: Vm, model: DeviceModel, *, builtin: frozenset[str]) -> Layout:
     return Layout(functions=functions, regions=regions, model=model)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """What asking every register gave: the layout with those that live, what was sent, and the stop it ended in."""
 
     layout: Layout

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -32,8 +31,7 @@ DEADLINE_S = 600.0
 _MACHINE = ("-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-no-shutdown", "-m", "128M")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of the engine is asked to do. `deadline_s` is a watchdog; operations are the budget."""
 
     name: str

@@ -6,7 +6,8 @@ a theme of its own: a few registers, a few values, a few descriptors, used over 
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from secdl.fuzz.devices import DeviceModel, split_step, split_word
 from secdl.fuzz.pci import DATA_PORT, Function, setup
@@ -21,8 +22,7 @@ _EDGES = (0, 0xFFFF_FFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF, 0x1_0000, 0xFFF, 0x1
 _OFFSETS = (0, 0, 0, 0, 0x10, 0x20, 0x40, 0x100, 0x800, 0xFF0, 0xFFC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
+class Region(msgspec.Struct, frozen=True, kw_only=True):
     """A window of the device as the guest sees it. `live` are offsets that answered a probe."""
 
     name: str
@@ -32,8 +32,7 @@ class Region:
     live: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """All that a stream depends on besides its seed."""
 
     functions: tuple[Function, ...]
@@ -59,8 +58,7 @@ class Layout:
         return f"{words[0]} {addr:#x}" if io else words[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(msgspec.Struct, frozen=True):
     """Operations that are sent together, and the registers they touch."""
 
     lines: tuple[str, ...]

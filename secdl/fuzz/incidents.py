@@ -4,8 +4,9 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from secdl.fuzz import reproducer
 from secdl.fuzz.generator import Layout
@@ -25,8 +26,7 @@ _MINIMISE_CPU_S = 8.0
 _MINIMISE_WALL_S = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """A stop as it was met: everything that its process had been sent."""
 
     stop: Stop
@@ -36,15 +36,14 @@ class Incident:
     session: int
 
 
-@dataclass(slots=True, kw_only=True)
-class Search:
+class Search(msgspec.Struct, kw_only=True):
     """The stops of one device so far: how often each state was met, and the shortest sessions that led to it."""
 
     plan: DevicePlan
     folder: Path
     layout: Layout
-    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    incidents: dict[tuple[str, ...], list[Incident]] = field(default_factory=dict)
+    counts: Counter[tuple[str, ...]] = msgspec.field(default_factory=Counter)
+    incidents: dict[tuple[str, ...], list[Incident]] = {}
 
     def met(self, stop: Stop, before: Sequence[str], last: Sequence[str], *, session: int) -> None:
         """Notes a `stop` in the batch `last`, sent after `before`."""

@@ -4,7 +4,8 @@ Source: PCI Local Bus Specification 3.0, configuration mechanism 1 and base addr
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from secdl.fuzz import qtest
 from secdl.fuzz.vm import Vm
@@ -17,8 +18,7 @@ _FUNCTIONS = tuple((slot, function) for slot in range(32) for function in range(
 _BARS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """A window. `addr` is where secdl puts it, None where it does not fit below 4 GiB; `wide` has 64-bit addresses."""
 
     index: int
@@ -28,8 +28,7 @@ class Bar:
     addr: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class Function(msgspec.Struct, frozen=True, kw_only=True):
     """A PCI function on bus 0. `capabilities` are (id, offset) pairs."""
 
     slot: int

@@ -1,8 +1,7 @@
 """What a campaign is asked to do with one device, and what it says it did: an entry of `coverage.json`."""
 
-from dataclasses import dataclass, replace
-
 import msgspec
+from msgspec.structs import replace
 
 from secdl.fuzz.devices import DeviceModel
 from secdl.fuzz.minimise import REPLAYS
@@ -15,8 +14,7 @@ MOST_STOPS = 40
 SHORT_LIFE = 2_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevicePlan:
+class DevicePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with one device. `machine` is the target without it; `deadline` a moment of the monotonic
     clock, and only a watchdog; `replays` bounds the minimising of one stop, `most_stops` the
     stops it takes to call it a day where a process lives less than `lifetime` operations."""

@@ -7,7 +7,6 @@ For `DEVICE-HASH` there are `.qtest` (one command a line), `.sh` (feeds it to th
 import gzip
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -59,8 +58,7 @@ class Reproducer(msgspec.Struct, frozen=True, kw_only=True):
     stderr: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a script in fresh processes: `crashes` holds one entry per process that stopped, `attempts` all that
     started. A process that does not start raises `NotStarted` instead."""
 

@@ -1,7 +1,8 @@
 """What kind of stop it was, and the state by which two stops are the same."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from secdl.fuzz.vm import Stop, StopKind
 from secdl.model.finding import Level
@@ -43,8 +44,7 @@ _CWE_OF_KIND = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crash:
+class Crash(msgspec.Struct, frozen=True, kw_only=True):
     """A stop that means something. `state` is its dedupe key: words that hold on any build and any machine."""
 
     rule: str

@@ -15,11 +15,12 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from secdl.fuzz import qtest
 from secdl.fuzz.progress import SLEEP_FACTOR, TICK_S, Progress
@@ -45,8 +46,7 @@ class StopKind(StrEnum):
     EXIT = "exit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """An abnormal stop. `signal` is its name or empty; `answered` counts the replies to the batch it stopped in."""
 
     kind: StopKind
@@ -56,20 +56,18 @@ class Stop:
     answered: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """The replies to a batch of commands, and the stop that cut it short."""
 
     replies: tuple[bytes, ...]
     stop: Stop | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What is started: program and arguments without the qtest transport, which `Vm` adds."""
 
     argv: tuple[str, ...]
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = {}
 
     def over(self, descriptor: int) -> list[str]:
         """The argv that speaks qtest over an inherited socket: no path, so no limit of 108 bytes and no race."""

@@ -1,8 +1,9 @@
 """Why a finding that was known is no longer here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
+
+import msgspec
 
 from secdl.gate.evidence import Standing
 from secdl.gate.reach import NAMED_PLACES, Reach
@@ -11,14 +12,13 @@ from secdl.model.finding import AbsentCause, Finding
 from secdl.model.plan import Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolState:
+class ToolState(msgspec.Struct, frozen=True, kw_only=True):
     """A tool as the baseline knew it; an empty or None part is not known."""
 
     version: str = ""
     digest: str = ""
     rules: str = ""
-    advisories: Mapping[str, date | None] = field(default_factory=dict)
+    advisories: Mapping[str, date | None] = {}
 
 
 _NOTHING = ToolState()

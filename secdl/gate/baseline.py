@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
@@ -25,8 +24,7 @@ HINT = "a baseline is a run or a whole SARIF 2.1.0 file"
 Split = tuple[dict[str, date | None], list[Finding]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Findings to compare with. `split` takes the fingerprints that are here now; it gives, of those it knows too, the
     day each was first seen, and the findings that are not here.
 
@@ -37,12 +35,11 @@ class Baseline:
     name: str
     split: Callable[[Set[str]], Split]
     day: date | None = None
-    tools: Mapping[str, ToolState] = field(default_factory=dict)
+    tools: Mapping[str, ToolState] = {}
     policy_digest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """When each finding that is not new was first seen, by fingerprint (`day` where None), and those that are gone."""
 
     known: dict[str, date | None]

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
@@ -28,8 +27,7 @@ _T = TypeVar("_T")
 _Tally = Counter[tuple[str, Level, Status, bool, bool]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate derives from a run: `findings` in report order, absent ones last, and the verdict."""
 
     findings: tuple[Finding, ...]

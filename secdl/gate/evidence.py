@@ -1,8 +1,10 @@
 """Whether one job's evidence counts, and what a profile makes of evidence that is missing."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 from secdl.model.evidence import Evidence, Origin, Outcome
 from secdl.model.plan import Plan
@@ -16,8 +18,7 @@ IMPORT_PREFIX = "import:"
 """Tool name prefix of foreign reports, whatever their driver calls itself: never a built-in tool."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """One job's evidence and the gate's judgement of it: `fault` says why it does not count, None where it does.
 
     Skipped evidence has no fault and is not `valid` either: nothing was measured, and nothing was to be.

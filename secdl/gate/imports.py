@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -21,8 +20,7 @@ class _Runs(msgspec.Struct, frozen=True, gc=False):
     runs: list[msgspec.Raw]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a foreign file: its evidence, complete but for `files`, and `content`, the bytes of `OUTPUT`."""
 
     evidence: Evidence

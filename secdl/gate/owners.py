@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from secdl.model.text import one_line
 
@@ -16,8 +17,7 @@ _FIELD = re.compile(r"^([A-Z]):\s*(.*\S)\s*$")
 _MAX_STARS = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One pattern: `rank` decides among those that match (highest wins); `owner` None takes ownership away."""
 
     rank: tuple[int, int, int]

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import date, timedelta
+
+import msgspec
 
 from secdl.gate.owners import glob
 from secdl.model.finding import Finding, Level
@@ -14,15 +15,14 @@ from secdl.model.verdict import AcceptedWaiver, Reason, ReasonKind
 _WILD = re.compile(r"[*?]")
 
 
-@dataclass(slots=True)
-class _Use:
+class _Use(msgspec.Struct):
     """What one waiver met: findings it covers, of them those it was refused for, by cause."""
 
     waiver: Waiver
     fault: str
     met: int = 0
     applied: int = 0
-    too_long: Counter[Level] = field(default_factory=Counter)
+    too_long: Counter[Level] = msgspec.field(default_factory=Counter)
 
 
 class Desk:

@@ -1,8 +1,8 @@
 """Judges the Debian packages of an image by the advisory snapshot: by SOURCE package, release and version."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 
+import msgspec
 from packageurl import PackageURL
 
 from secdl.advisories import Match, NotCovered, Snapshot
@@ -18,8 +18,7 @@ TOOL_NAME = "image-advisories"
 _SHOWN = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """Missed fixes, and what was looked up."""
 
     findings: tuple[Finding, ...]

@@ -4,9 +4,10 @@ import glob
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import msgspec
 
 from secdl.model.errors import ConfigError
 
@@ -21,8 +22,7 @@ _KEPT = re.compile(
 _URI = re.compile(r"^[a-z][a-z0-9+:]*:/[^\s\[\]]+$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One index of packages: its repository, release, component, and the file that holds it on this machine."""
 
     uri: str

@@ -3,9 +3,9 @@
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import lief
+import msgspec
 
 # Always replaced by a checked version under _FORTIFY_SOURCE=2, whatever the compiler knows of the buffer.
 _FORTIFIED = frozenset(
@@ -17,8 +17,7 @@ _EXECUTABLE, _SHARED = 2, 3
 _BIND_NOW, _TEXTREL, _NOW = 0x8, 0x4, 0x1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hardening:
+class Hardening(msgspec.Struct, frozen=True, kw_only=True):
     """The state of each protection; None where the file cannot tell. `relro` is `full`, `partial` or `none`."""
 
     pie: bool

@@ -5,7 +5,6 @@ Beside the report it leaves `hardening.json`: how many ELF files have each prote
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -49,8 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     programs: tuple[Program, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in one image."""
 
     findings: tuple[Finding, ...]

@@ -1,7 +1,6 @@
 """Compares the package database of an image with the SBOM that was made of it: they must name the same packages."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 from packageurl import PackageURL
@@ -37,8 +36,7 @@ class Bom(msgspec.Struct, frozen=True, rename="camel"):
     components: tuple[Component, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """The differences and what was compared."""
 
     findings: tuple[Finding, ...]

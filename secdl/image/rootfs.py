@@ -1,7 +1,6 @@
 """A root file system as an index of entries: links are followed inside it alone, never on this machine."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -41,8 +40,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     capable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much an image may make us read. A listing or an unpacked size above them is refused, a single larger file
     is not read."""
 
@@ -98,8 +96,7 @@ class Index:
         return ImageRefused(what, where=self._where, hint="the image is not measured")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rootfs:
+class Rootfs(msgspec.Struct, frozen=True, kw_only=True):
     """An image opened for reading. `fetch(entry, limit)` gives the first `limit` bytes of a file."""
 
     where: str

@@ -2,8 +2,9 @@
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from secdl.image.rootfs import Kind, Rootfs
 
@@ -18,8 +19,7 @@ _SSHD_RULES = {
 _INCLUDE_DEPTH = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A setting that breaks `rule`, where it stands."""
 
     rule: str

@@ -1,6 +1,5 @@
 """What one run of a tool left behind: enough to prove that it ran, and to judge it again later."""
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -34,8 +33,7 @@ class Origin(StrEnum):
     NONE = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(msgspec.Struct, frozen=True, kw_only=True):
     """One executable: the argv prefix that starts it, its version, sha256 digest (`sha256:…`) and origin."""
 
     argv: tuple[str, ...]
@@ -44,8 +42,7 @@ class Program:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Proof of work: what the tool says it read, canary excluded.
 
     `read` counts by unit, as in `{"files": 42, "lines": 9000}`; all zero means that it read nothing.
@@ -54,13 +51,12 @@ class Work:
     where one is another by now, the evidence speaks of the past.
     """
 
-    read: dict[str, Count] = field(default_factory=dict)
+    read: dict[str, Count] = {}
     unread: tuple[str, ...] = ()
-    loaded: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanaryResult:
+class CanaryResult(msgspec.Struct, frozen=True, kw_only=True):
     """Hits by rule on the planted defects: `expected` at least, `found` in fact."""
 
     expected: dict[str, int]
@@ -74,8 +70,7 @@ class CanaryResult:
         return tuple(sorted(rule for rule, count in self.expected.items() if self.found.get(rule, 0) < count))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One job's record, `evidence/<job>/evidence.json`; its presence is the job's commit mark.
 
     `reason` says in one line why the outcome is not OK. `argv` is what ran. `peak_rss_bytes` and `cpu_s` include
@@ -94,7 +89,7 @@ class Evidence:
     version: str = ""
     origin: Origin = Origin.NONE
     digest: str = ""
-    programs: dict[str, Program] = field(default_factory=dict)
+    programs: dict[str, Program] = {}
     argv: tuple[str, ...] = ()
     exit_status: int | None = None
     started: datetime | None = None
@@ -104,8 +99,8 @@ class Evidence:
     subjects: tuple[str, ...] = ()
     work: Work = Work()
     canary: CanaryResult | None = None
-    advisories: dict[str, date | None] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    advisories: dict[str, date | None] = {}
+    files: dict[str, str] = {}
     rules_digest: str = ""
     root: str = ""
     folder: str = ""

@@ -1,13 +1,13 @@
 """What a run set out to do: `plan.json`, written before the first tool starts."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from secdl.model.tool import Job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(msgspec.Struct, frozen=True, kw_only=True):
     """What is judged. `commit` is the checkout's, with `-dirty` where the tree differs and `-unknown` where
     git cannot tell; empty outside git."""
 
@@ -16,8 +16,7 @@ class Product:
     commit: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exclusion:
+class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What `exclude` keeps from the scanners below a source's path: `files` of `of` files in its languages."""
 
     source: str
@@ -26,8 +25,7 @@ class Exclusion:
     of: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassedOver:
+class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
     """What nothing looks into below a source, sorted: folders because of their names, and links to code elsewhere."""
 
     source: str
@@ -35,16 +33,14 @@ class PassedOver:
     links: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
     """A source of which no scanner reads anything, by its path, and why."""
 
     source: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The jobs of a run and the moment (`as_of`, UTC) that ages and expiries are judged by.
 
     `stages` were asked for, `left_out` were not (by `--only`, or an import). `scope` is empty for the whole tree, else

@@ -1,7 +1,6 @@
 """`gate.toml` and `waivers.toml`: what each profile asks for, and the findings that two people have accepted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from hashlib import sha256
@@ -129,8 +128,7 @@ class PolicyTable(_Table, frozen=True):
                 raise ValueError(f"rules: {key!r} is not `tool:rule`; only the end may be `*`")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """A gate policy as read: `where` is its file, `reference` how a report names it, `digest` the sha256 of its text
     (`sha256:…`)."""
 

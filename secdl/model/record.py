@@ -1,7 +1,6 @@
 """A run folder in memory: all that gate and report may look at."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -22,8 +21,7 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A judged run. `digest` is the sha256 of SHA256SUMS (`sha256:…`).
 
     `file(job, name)` gives the bytes of a further file in that job's evidence folder (an SBOM, a diagram), None where
@@ -38,5 +36,5 @@ class Record:
     excerpts: tuple[Excerpt, ...]
     digest: str
     file: Callable[[str, str], bytes | None]
-    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
-    threats: Mapping[str, ThreatCoverage] = field(default_factory=dict)
+    rules: Mapping[str, tuple[Rule, ...]] = {}
+    threats: Mapping[str, ThreatCoverage] = {}

@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
+
+import msgspec
 
 from secdl.model.finding import Finding, Level, Location
 from secdl.model.fingerprint import MORE_PLACES, folded, numbered, without_digits
@@ -24,8 +25,7 @@ _MAX_ARGUMENTS, _MAX_TEMPLATE, _MAX_LOCATIONS, _MAX_CONTEXT, _MAX_WORDS = 20, 80
 _MAX_SNIPPET, _MAX_MESSAGE = 2000, 4000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RuleView:
+class _RuleView(msgspec.Struct, frozen=True, kw_only=True):
     """What the findings of one rule share."""
 
     name: str

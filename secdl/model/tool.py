@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from secdl.model.evidence import Work
 from secdl.model.finding import Finding, Level, Location
@@ -39,8 +41,7 @@ class Stage(StrEnum):
     FUZZ = "fuzz"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that configuration declares for a tool: a job is made of each.
 
     `name` is empty where a tool has one job for all it reads. `sources` are repo-relative POSIX paths, the files or
@@ -50,12 +51,11 @@ class Subject:
 
     name: str = ""
     sources: tuple[str, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = {}
     skip: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One planned run of a tool. Stored in plan.json, so that its output can be parsed again anywhere.
 
     `name` is the folder under evidence/: the tool, or `tool@subject`. `root` is the checkout, `folder` the evidence
@@ -74,12 +74,12 @@ class Job:
     folder: str = ""
     output: str = "out.json"
     sources: tuple[str, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = {}
     needs: tuple[str, ...] = ()
-    inputs: dict[str, str] = field(default_factory=dict)
-    programs: dict[str, str] = field(default_factory=dict)
-    services: dict[str, str] = field(default_factory=dict)
-    data: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = {}
+    programs: dict[str, str] = {}
+    services: dict[str, str] = {}
+    data: dict[str, str] = {}
     has_canary: bool = False
     engine: bool = False
     narrowed: bool = False
@@ -166,8 +166,7 @@ def _below(folder: str, path: str) -> str | None:
     return path[len(prefix) :] if path.startswith(prefix) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
+class Canary(msgspec.Struct, frozen=True, kw_only=True):
     """Planted defects that a tool must find in every run, or its evidence does not count.
 
     `folder` lies under secdl/canaries and is copied into the evidence folder before the run. `expects` counts the hits
@@ -177,12 +176,11 @@ class Canary:
     """
 
     folder: str = ""
-    expects: Mapping[str, int] = field(default_factory=dict)
+    expects: Mapping[str, int] = {}
     ours: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What `secdl explain` and the report say of a rule. `gain` is what a guest or attacker gains from the defect."""
 
     id: str
@@ -223,8 +221,7 @@ def sees_all(_job: Job) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """A scanner as pure functions: arguments out, bytes in.
 
     `subjects(config)` gives one `Subject` per job, none where configuration declares nothing for it (SKIPPED).
@@ -268,7 +265,7 @@ class Tool:
     services: tuple[str, ...] = ()
     lay: Callable[[Job, Checkout], Mapping[str, bytes]] = lays_nothing
     ecosystems: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
     rules: Callable[[], tuple[Rule, ...]] = no_rules
     narrows: bool = False
     weight_s: float = 10.0

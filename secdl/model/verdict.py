@@ -1,8 +1,9 @@
 """What the gate decides, and every reason for it."""
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+
+import msgspec
 
 from secdl.model.evidence import CanaryResult, Evidence
 
@@ -57,8 +58,7 @@ WORD_OF_KIND = {
 """Reasons absent here change nothing. ADVISORIES_STALE carries REQUIRED_MISSING beside it where it counts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One reason: its kind, the tool (or empty), one line for a person, and the findings it rests on."""
 
     kind: ReasonKind
@@ -67,8 +67,7 @@ class Reason:
     fingerprints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Findings in numbers. `total` is new + unchanged; absent ones stand apart.
 
     `blocking` + `waived` + `advising` = `total`, and `by_level` and `by_tool` sum to it; `absent_by_cause` to `absent`.
@@ -81,14 +80,13 @@ class Counts:
     blocking: int = 0
     waived: int = 0
     advising: int = 0
-    by_level: dict[str, int] = field(default_factory=dict)
-    by_tool: dict[str, int] = field(default_factory=dict)
-    absent_by_cause: dict[str, int] = field(default_factory=dict)
+    by_level: dict[str, int] = {}
+    by_tool: dict[str, int] = {}
+    absent_by_cause: dict[str, int] = {}
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedWaiver:
+class AcceptedWaiver(msgspec.Struct, frozen=True, kw_only=True):
     """A waiver that applied: what a signature accepts."""
 
     id: str
@@ -99,8 +97,7 @@ class AcceptedWaiver:
     findings: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What else differs from the baseline: `what` is `tool`, `rule` or `policy`; an empty side means not there."""
 
     what: str
@@ -109,8 +106,7 @@ class Change:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceSummary:
+class EvidenceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `verdict.json`'s evidence: `valid` is the gate's own judgement of it."""
 
     job: str
@@ -153,8 +149,7 @@ class EvidenceSummary:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`verdict.json`. `partial` lists stages that were planned or could be, and were not measured whole.
 
     `changes` is empty without a baseline, and where the baseline does not say (a SARIF file names no policy).

@@ -4,10 +4,11 @@ What scans and what renders is imported where it is used: judging must not pay f
 """
 
 import os
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from secdl.model import codec
 from secdl.model.config import Config, load_config

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -25,8 +24,7 @@ _MOST_REFUSED = 20
 _C_FOLDERS = ("hw", "net", "block", "migration", "src", "lib")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One `[[source]]` or `[[dependencies]]` that was found in the tree."""
 
     name: str
@@ -35,8 +33,7 @@ class Entry:
     guest_facing: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in a tree; `refused` are files named as locks are that lock nothing, each with the reason."""
 
     sources: tuple[Entry, ...]

@@ -1,7 +1,6 @@
 """The baseline of a run: found by what a user names, copied into the run's inputs, read from there by the gate."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -33,8 +32,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A baseline that a user named: `kind` is the input name its findings are kept under."""
 
     about: About

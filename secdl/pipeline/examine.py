@@ -3,8 +3,10 @@
 import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from secdl.model.errors import MalformedOutput
 from secdl.model.evidence import CanaryResult, Outcome, Work
@@ -16,13 +18,12 @@ from secdl.run.process import Exit
 _HINT = "check the tool's version and that its report was not cut off"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
     """The judgement of one tool's output; `findings` are those in what it was asked to read, canary removed."""
 
     outcome: Outcome
     reason: str = ""
-    work: Work = field(default_factory=Work)
+    work: Work = msgspec.field(default_factory=Work)
     canary: CanaryResult | None = None
     findings: tuple[Finding, ...] = ()
 

@@ -1,10 +1,11 @@
 """`secdl import`: foreign SARIF files → evidence in a run that gate and report take."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from secdl import __version__
 from secdl.gate.imports import OUTPUT, Imported, imported

@@ -2,10 +2,10 @@
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from secdl.gate.decide import Judgement, judge
 from secdl.gate.evidence import IMPORT_STAGE

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from secdl import __version__
 from secdl.model.config import COMMON_SETTINGS, Config, Profile, ToolTable
@@ -25,8 +25,7 @@ from secdl.tools.sarif_tool import tool_of
 PROFILES = ("dev", "merge", "release")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a command line asks of a run."""
 
     config: Path

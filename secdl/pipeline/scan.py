@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from secdl.advisories import data_dates, osv_service
 from secdl.model import codec
@@ -42,8 +44,7 @@ class Progress(Protocol):
         """Something a person wants to know, such as an install."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Scan:
+class Scan(msgspec.Struct, kw_only=True):
     """One scan: what its jobs share."""
 
     plan: Plan
@@ -56,10 +57,10 @@ class Scan:
     progress: Progress
     cancel: Cancel
     workers: int
-    _services: ExitStack = field(default_factory=ExitStack)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _urls: dict[str, str] = field(default_factory=dict)
-    _failed: dict[str, Unavailable] = field(default_factory=dict)
+    _services: ExitStack = msgspec.field(default_factory=ExitStack)
+    _lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    _urls: dict[str, str] = {}
+    _failed: dict[str, Unavailable] = {}
 
     def __call__(self) -> None:
         """Runs every job of the plan; each leaves its evidence unless the scan is cancelled first."""

@@ -1,7 +1,6 @@
 """What stands below the first screen: jobs, findings with their source, dependencies, images, drawings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -41,8 +40,7 @@ class Bom(msgspec.Struct, frozen=True):
     components: tuple[Component, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """A job as the table *What ran* shows it."""
 
     job: str
@@ -59,8 +57,7 @@ class JobRow:
     canary: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingRow:
+class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
     """A finding as the table *Findings* shows it; `lines` are numbered source lines, the reported one marked."""
 
     finding: Finding
@@ -70,8 +67,7 @@ class FindingRow:
     lines: tuple[tuple[int, str, bool], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packages:
+class Packages(msgspec.Struct, frozen=True, kw_only=True):
     """The components that one job listed, those with findings first."""
 
     job: str
@@ -81,8 +77,7 @@ class Packages:
     rows: tuple[tuple[Component, int], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """A diagram that may stand in the page; `markup` is None where it could not be shown.
 
     `themed` says that it leaves its colours to the page; another one needs white paper.

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -104,8 +103,7 @@ class FuzzSeen(msgspec.Struct, frozen=True):
         return sum(self.reachable.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlRow:
+class ControlRow(msgspec.Struct, frozen=True, kw_only=True):
     """A control and the state of each piece of its evidence in this run."""
 
     control: Control
@@ -113,8 +111,7 @@ class ControlRow:
     threats: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThreatsSeen:
+class ThreatsSeen(msgspec.Struct, frozen=True, kw_only=True):
     """One threat model: `rows` worst first, `dispositions` and `states` counts that add up to `total`."""
 
     job: str

@@ -1,7 +1,8 @@
 """The lines of the first screen: what was not measured, what changed, what signing accepts."""
 
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from secdl.model import words
 from secdl.model.evidence import Evidence, Origin, Outcome
@@ -15,8 +16,7 @@ from secdl.report import engines
 _FEW = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a table: what it is about, its figure with a denominator, and a remark."""
 
     what: str
@@ -24,8 +24,7 @@ class Row:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
     """A job with the gate's judgement of its evidence."""
 
     evidence: Evidence
@@ -48,8 +47,7 @@ class Ran:
         return "not valid" if outcome is Outcome.OK else outcome.value.replace("_", " ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a signature accepts; `owner`, `approver` and `expires` are phrases."""
 
     what: str

@@ -1,8 +1,9 @@
 """What every report says, computed once from a record: facts, sentence, blockers, gaps, what signing accepts."""
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from secdl.model import words
 from secdl.model.finding import LEVELS, Finding, Status
@@ -16,8 +17,7 @@ RELEASE = "release"
 """The one profile that a release may be signed by."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """A record as the first screen shows it; `present` and `blockers` are worst first, `absent` in report order."""
 
     record: Record

@@ -3,8 +3,9 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from secdl.model.errors import ConfigError
 from secdl.model.text import one_line
@@ -39,8 +40,7 @@ def refuse_tracked(root: Path, folder: Path) -> None:
         raise ConfigError(what, where=str(where), hint="install git, see what `git status` says, or delete the folder")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the files below `root`, a real path, since a revision; paths are relative to it.
 
     `differs` are files and submodules that are not as they were, removed ones included; `tracked` what git compares.

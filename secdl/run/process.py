@@ -10,8 +10,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 TICK_S = 0.1
 GRACE_S = 2.0
@@ -38,8 +39,7 @@ class Cancel:
         return self._read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How a process ended. `status` is the exit status, negative for a signal; None where it never started.
 
     `fault` is one line where it did not end by itself: could not start, deadline, size cap, cancelled.
@@ -107,8 +107,7 @@ def environment(home: str, extra: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
+class _Child(msgspec.Struct, frozen=True):
     process: subprocess.Popen[bytes]
     pidfd: int
     mark: str

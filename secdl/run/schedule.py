@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to do: `work` runs in a thread once every node in `needs` has ended, however it ended.
 
     `weight_s` is its expected duration. `light` nodes (installs, waiting on the network) take no worker. `urgent` nodes

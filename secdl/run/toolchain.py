@@ -7,9 +7,10 @@ to, installs Debian packages.
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from secdl.model.errors import SecdlError
 from secdl.model.evidence import Program
@@ -44,8 +45,7 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unavailable:
+class Unavailable(msgspec.Struct, frozen=True, kw_only=True):
     """A tool that cannot be run: why, and the one line that would mend it."""
 
     name: str
@@ -59,8 +59,7 @@ class Unavailable:
         return self.state is State.REFUSED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
+class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """A tool that is ready; `fresh` where this call installed it."""
 
     name: str
@@ -68,8 +67,7 @@ class Installed:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the doctor's table. `needed` is false for what is only good to know."""
 
     name: str
@@ -294,8 +292,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base.startswith("/") else Path(home) / ".cache") / "secdl" / "tools"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller of `install` allows."""
 
     system: bool

@@ -1,7 +1,6 @@
 """`controls.toml`: what answers each threat, and the evidence that each control is alive."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,8 +95,7 @@ class ControlsFile(_Table, frozen=True):
     uncovered: tuple[UncoveredEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
     """One answer to one threat, `specific` 2 where it names the element, 1 the kind, 0 nothing."""
 
     threat: str
@@ -108,8 +106,7 @@ class _Row:
     where: tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unused:
+class Unused(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the table that met nothing: what it says, and its line."""
 
     what: str

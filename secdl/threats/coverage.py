@@ -1,8 +1,9 @@
 """Which threats have live evidence behind them in a run: asked after all tools have run, from values alone."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from secdl.model.evidence import Evidence, Outcome
 from secdl.model.finding import Finding, Level, Location, Status
@@ -31,8 +32,7 @@ _RULES = {rule.id: rule for rule in RULES}
 _LEVELS = tuple(Level)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """`rows` are one per threat instance, `lines` one per piece of evidence of a control, `findings` what is wrong."""
 
     rows: tuple[CoverageRow, ...]
@@ -40,8 +40,7 @@ class Coverage:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What a run measured: its jobs, their evidence, the findings that are open or waived, and the day ages are judged
     by.
 
@@ -78,8 +77,7 @@ def coverage(threats: ThreatReport, measured: Measured) -> Coverage:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _State:
+class _State(msgspec.Struct, frozen=True, kw_only=True):
     state: EvidenceState = EvidenceState.MISSING
     reason: str = ""
     planned: bool = False

@@ -3,7 +3,6 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -33,8 +32,7 @@ class _Edge(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
+class _Link(msgspec.Struct, frozen=True, kw_only=True):
     """All flows between two elements: one line in the diagram. `both` where some lead back."""
 
     source: int

@@ -1,6 +1,5 @@
 """A model's dump read as what it is: hostile bytes that must fit a narrow shape."""
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated
 
@@ -85,8 +84,7 @@ class _Dump(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[_Raised, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenericThreat:
+class GenericThreat(msgspec.Struct, frozen=True, kw_only=True):
     """One of pytm's own threats; `severity` is its word (Very High … Very Low), `own` tells a model's own threat."""
 
     id: str
@@ -96,8 +94,7 @@ class GenericThreat:
     own: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's place in a sequence: its number, its scenario and its order in it."""
 
     flow: int
@@ -106,8 +103,7 @@ class Step:
     response: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model as it claims to be, text made safe. `raised` are pytm's findings: (threat id, is a flow, index);
     `excluded` counts those that its assumptions took away.
 

@@ -1,8 +1,9 @@
 """One model evaluated: run in the sandbox, threats matched, answers looked up, findings written."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from secdl.model import sarif
 from secdl.model.codec import encode
@@ -29,8 +30,7 @@ from secdl.threats.sandbox import Interpreter, ModelBroken, interpreter, run_mod
 from secdl.threats.subject import Subject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
+class Programs(msgspec.Struct, frozen=True, kw_only=True):
     """The programs an evaluation starts, absolute."""
 
     python: str
@@ -40,8 +40,7 @@ class Programs:
     dot_timeout_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one model; `model` is None where it did not build."""
 
     report: ThreatReport

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -46,8 +45,7 @@ class ModelBroken(Exception):
     """The model ended badly; the message says how."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     """A Python that has pytm: its real executable, what it needs beside /usr, pytm's folder and version."""
 
     executable: str

@@ -1,7 +1,8 @@
 """What is evaluated: a model of the checkout, or a planted one."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from secdl.model.config import ThreatModel
 from secdl.model.errors import ConfigError
@@ -10,8 +11,7 @@ from secdl.model.tool import CANARY
 _RESERVED = ("image:", "device:", "package:", "model:", "canary:", "outside:")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """A model to evaluate: its file, the `folder` that it may import from (None: it stands alone), its controls, and
     the names (`path`, `controls_path`) that findings show."""
 

@@ -6,9 +6,10 @@ one: in QEMU 7.2 ten of 1,444 files below hw/, virtio.c and pcnet.c among them. 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
+
+import msgspec
 
 _BLANK = r"[ \t\f\v\r\0]"
 _APART = rf"(?:{_BLANK}|/\*(?:[^*]|\*(?!/))*\*/)*"
@@ -106,8 +107,7 @@ def _fit(new: str, old: str) -> str:
     return new + _blank(old)[len(new) :] if len(new) <= len(old) and "\n" not in old else old
 
 
-@dataclass(slots=True)
-class _Choice:
+class _Choice(msgspec.Struct):
     """One `#if … #endif` in the arm `at` of the one `above`: the lines where its arms begin and, for each, how many
     variants show all that is in it (none show an arm that is never taken).
 
@@ -201,8 +201,7 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(msgspec.Struct, frozen=True):
     """A line with those that a backslash joins to it; the end of a comment that began before it is one of its own.
 
     `word` is the directive's, None where it is none, and `length` its own, up to a comment that goes on; `never` is

@@ -1,10 +1,10 @@
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from secdl.fuzz import reproducer
 from secdl.fuzz.campaign import fuzz_device

@@ -1,8 +1,9 @@
 """Small runs to judge: a plan, its evidence and findings, with everything in order unless a test breaks it."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from secdl.model.evidence import CanaryResult, Evidence, Origin, Outcome, Work
 from secdl.model.finding import Finding, Level, Location

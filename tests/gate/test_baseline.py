@@ -1,9 +1,9 @@
-from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from secdl.gate import baseline as base
 from secdl.model import codec, sarif

@@ -1,8 +1,7 @@
 """A finding is called fixed only where a job of this run would have found it again."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from secdl.gate import baseline as base
 from secdl.model import codec

@@ -3,9 +3,10 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from secdl.model.config import Config
 from secdl.model.evidence import Work

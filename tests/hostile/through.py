@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -168,4 +168,4 @@ def findings(done: Through) -> int:
     return done.verdict.counts.total
 
 
-__all__ = ["Outcome", "Through", "assert_line", "assert_safe", "replace", "through"]
+__all__ = ["Outcome", "Through", "assert_line", "assert_safe", "through"]

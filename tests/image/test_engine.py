@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from secdl import advisories
 from secdl.image.__main__ import main

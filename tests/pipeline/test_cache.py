@@ -4,12 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from secdl.model.config import SarifTool, load_config
 from secdl.model.evidence import Evidence, Origin, Outcome, Program, Work

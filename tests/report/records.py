@@ -3,10 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from secdl.model import codec
 from secdl.model.evidence import CanaryResult, Evidence, Origin, Outcome, Program, Work

@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 from datetime import date, timedelta, timezone
 from html.parser import HTMLParser
 
@@ -7,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from secdl.model.finding import Finding, Level
 from secdl.model.record import Record

@@ -1,13 +1,13 @@
 import json
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from secdl.model.evidence import Outcome, Work
 from secdl.model.finding import Finding, Level, Location

@@ -1,10 +1,10 @@
 """The state of a threat's evidence: only a check that ran, read, found its canary and is fresh counts as live."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from secdl.model.evidence import CanaryResult, Evidence, Outcome, Work
 from secdl.model.finding import Finding, Level, Location, Status

@@ -2,10 +2,10 @@
 
 import ast
 import socket
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from secdl.model.errors import ToolFailed
 from secdl.threats import dump, sandbox

@@ -1,11 +1,11 @@
 """Runs real tools on a small checkout, as the runner does: same arguments, environment and working directory."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from secdl.model import codec
 from secdl.model.evidence import Program

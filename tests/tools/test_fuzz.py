@@ -1,8 +1,8 @@
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from secdl.model import sarif
 from secdl.model.config import Config, Fuzz, ProductTable

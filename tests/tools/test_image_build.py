@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from secdl.model.config import Config
 from secdl.model.tool import Job, Stage

@@ -5,11 +5,11 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from secdl.model.config import SarifCanary, SarifTool, load_config
 from secdl.model.errors import ConfigError, MalformedOutput

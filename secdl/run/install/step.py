@@ -3,8 +3,9 @@
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from secdl.model.text import one_line
 from secdl.run.install.lock import Entry
@@ -33,8 +34,7 @@ class InstallFailed(Exception):
         self.reason, self.remedy, self.refused = reason, remedy, refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(msgspec.Struct, frozen=True, kw_only=True):
     """One installation: `entry` into `folder`, by the hash locks below `root`."""
 
     entry: Entry
@@ -49,8 +49,7 @@ class Build:
         return self.folder / "tree"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(msgspec.Struct, frozen=True, kw_only=True):
     """What a command left."""
 
     status: int | None
