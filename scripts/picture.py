@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from secdl.pipeline import read_record
+from secdl.pipeline.judge import read_record
 from secdl.report import FORMATS
 from secdl.run.store import RunFolder
 

@@ -14,7 +14,7 @@ from secdl.model import codec
 from secdl.model.errors import ConfigError
 from secdl.model.text import one_line
 from secdl.model.tool import Stage
-from secdl.pipeline import Options
+from secdl.pipeline.plan import Options
 
 
 @click.group("fuzz")

@@ -7,7 +7,7 @@ import click
 from secdl.cli.options import baseline_option, config_option, json_option, runs_of
 from secdl.cli.verdict import print_verdict
 from secdl.model import codec
-from secdl.pipeline import judge_run
+from secdl.pipeline.steps import judge_run
 from secdl.run.store import RunFolder
 
 

@@ -11,9 +11,11 @@ from secdl.model.errors import ConfigError
 from secdl.model.finding import Status
 from secdl.model.verdict import Word
 from secdl.model.words import number, some
-from secdl.pipeline import Options, judge_run, read_record
 from secdl.pipeline.adopt import DEBT, debt_of, starter
 from secdl.pipeline.inputs import read
+from secdl.pipeline.judge import read_record
+from secdl.pipeline.plan import Options
+from secdl.pipeline.steps import judge_run
 from secdl.run.store import write_atomic
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from secdl.cli.options import config_option, output_option, runs_of, write_result
-from secdl.pipeline import read_record
+from secdl.pipeline.judge import read_record
 from secdl.report import FORMATS
 from secdl.run.store import RunFolder
 

@@ -16,8 +16,8 @@ from secdl.cli.verdict import print_verdict
 from secdl.model.evidence import Outcome
 from secdl.model.plan import Plan
 from secdl.model.verdict import Verdict
-from secdl.pipeline import debian_lacking, judge_run, prepare, report_run, scan_run
 from secdl.pipeline.plan import Options
+from secdl.pipeline.steps import debian_lacking, judge_run, prepare, report_run, scan_run
 from secdl.run.process import Cancel
 from secdl.run.store import RunFolder
 from secdl.run.toolchain import Toolchain

@@ -20,7 +20,8 @@ from secdl.model.record import Record
 from secdl.model.text import one_line
 from secdl.model.threat import TOOL_NAME
 from secdl.model.tool import Stage
-from secdl.pipeline import Options, read_record
+from secdl.pipeline.judge import read_record
+from secdl.pipeline.plan import Options
 from secdl.run.store import RunFolder
 from secdl.threats.api import kinds, library_threats
 

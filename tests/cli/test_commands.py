@@ -506,7 +506,7 @@ def test_an_interrupted_judgement_leaves_the_run_what_it_was_judged_by(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("secdl.pipeline.judge_folder", interrupt)
+        patched.setattr("secdl.pipeline.steps.judge_folder", interrupt)
         assert main(["gate", "--policy", "other.toml"]) != 0
     assert main(["gate"]) == 0
 

@@ -18,9 +18,10 @@ from secdl.model.plan import Plan, Product
 from secdl.model.shipped import shipped
 from secdl.model.tool import Job, Tool
 from secdl.model.verdict import Verdict
-from secdl.pipeline import judge_run, read_record
 from secdl.pipeline.examine import examine
 from secdl.pipeline.inputs import CONFIG, POLICY, WAIVERS
+from secdl.pipeline.judge import read_record
+from secdl.pipeline.steps import judge_run
 from secdl.report import FORMATS
 from secdl.run.process import Exit
 from secdl.run.store import RunFolder, sha256_of

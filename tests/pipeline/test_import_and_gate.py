@@ -8,8 +8,8 @@ import pytest
 from secdl.model.errors import MalformedOutput, SecdlError
 from secdl.model.evidence import Outcome
 from secdl.model.verdict import ReasonKind, Word
-from secdl.pipeline import judge_run
 from secdl.pipeline.imports import import_files
+from secdl.pipeline.steps import judge_run
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from secdl.pipeline import judge_run, read_record, report_run
 from secdl.pipeline.imports import import_files
+from secdl.pipeline.judge import read_record
+from secdl.pipeline.steps import judge_run, report_run
 from secdl.run.store import RunFolder
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
