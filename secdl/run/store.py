@@ -28,17 +28,20 @@ OWN = Path(".secdl")
 RUNS = OWN / "runs"
 SUMS = "SHA256SUMS"
 MARK = "evidence.json"
-_CHUNK_BYTES = 1 << 20
 
 
-def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
-    """Puts `content`, whole or in pieces, at `path` whole or not at all, and on the disk before it has its name."""
+def write_atomic(path: Path, content: bytes | Iterable[bytes] | Path) -> None:
+    """Puts `content`, whole, in pieces or as the file that holds it, at `path` whole or not at all, and on the disk
+    before it has its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Short, so that a name of the greatest length has room for it too.
     temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.writelines((content,) if isinstance(content, bytes) else content)
+            if isinstance(content, Path):
+                shutil.copyfile(content, temporary)
+            else:
+                file.writelines((content,) if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -106,6 +109,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._hashed: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     @classmethod
     def create(cls, base: Path, *, now: datetime, token: str) -> "RunFolder":
@@ -151,8 +155,8 @@ class RunFolder:
         """What the run set out to do."""
         return codec.load(self.path / "plan.json", Plan)
 
-    def write(self, name: str, content: bytes | Iterable[bytes]) -> None:
-        """Puts a file into the run, atomically; in pieces where it is large."""
+    def write(self, name: str, content: bytes | Iterable[bytes] | Path) -> None:
+        """Puts a file into the run, atomically; in pieces, or as a copy of another, where it is large."""
         write_atomic(self.path / name, content)
 
     def read(self, name: str) -> bytes | None:
@@ -193,8 +197,17 @@ class RunFolder:
         """sha256 of a file in the evidence folder of `job`; empty where there is none."""
         with suppress(FileNotFoundError):
             path = self._own(f"evidence/{job}/{name}")
-            return sha256_of(path) if path.is_file() else ""
+            return self._sha256(path) if path.is_file() else ""
         return ""
+
+    def _sha256(self, path: Path) -> str:
+        """sha256 of a file of the run, which is read once as long as nothing touches it."""
+        stat = path.stat()
+        mark = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        known = self._hashed.get(path)
+        if known is None or known[0] != mark:
+            known = self._hashed[path] = mark, sha256_of(path)
+        return known[1]
 
     def _own(self, name: str) -> Path:
         """Where the file `name` of the run lies. Raises `FileNotFoundError` for one behind a link: no seal covers what
@@ -211,7 +224,7 @@ class RunFolder:
         """
         kept = [line for line in self._sums() or () if measured(_sum_name(line))]
         fresh = (name for name in self._sealable() if not (kept and measured(name)))
-        lines = sorted([*kept, *(_sum_line(sha256_of(self.path / name), name) for name in fresh)], key=_sum_name)
+        lines = sorted([*kept, *(_sum_line(self._sha256(self.path / name), name) for name in fresh)], key=_sum_name)
         content = "".join(lines).encode("utf-8", "surrogateescape")
         self.write(SUMS, content)
         return "sha256:" + hashlib.sha256(content).hexdigest()
@@ -239,7 +252,7 @@ class RunFolder:
         if sums is None:
             return ()
         sealed = {line for line in sums if only(_sum_name(line))}
-        found = {_sum_line(sha256_of(self.path / name), name) for name in self._sealable() if only(name)}
+        found = {_sum_line(self._sha256(self.path / name), name) for name in self._sealable() if only(name)}
         return tuple(sorted({_sum_name(line) for line in sealed ^ found}))
 
     def _sums(self) -> list[str] | None:

@@ -1,4 +1,5 @@
 import os
+import time
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +40,17 @@ def test_an_altered_file_breaks_the_seal(run: RunFolder, name: str) -> None:
     (run.path / name).write_bytes(b"PASS")
     with pytest.raises(MalformedOutput, match=f"{name} does not match"):
         run.digest()
+
+
+def test_what_was_looked_at_once_and_altered_in_place_since_breaks_the_seal(run: RunFolder) -> None:
+    run.seal()
+    file = run.path / "verdict.json"
+    before = file.stat()
+    assert run.broken() == ()
+    time.sleep(0.05)
+    file.write_bytes(b"x" * before.st_size)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run.broken() == ("verdict.json",)
 
 
 def test_the_seal_is_the_digest_of_the_sums_and_leaves_reports_out(run: RunFolder) -> None:
@@ -88,6 +100,15 @@ def test_altered_evidence_is_named(run: RunFolder) -> None:
     assert run.altered(evidence) == ("stdout",)
     run.write("evidence/bandit/out.json", b"[]")
     assert run.altered(evidence) == ("out.json", "stdout")
+
+
+def test_a_file_is_copied_whole(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(os.urandom(3 << 20))
+    write_atomic(tmp_path / "copy", tmp_path / "large")
+    assert sha256_of(tmp_path / "copy") == sha256_of(tmp_path / "large")
+    with pytest.raises(FileNotFoundError):
+        write_atomic(tmp_path / "other", tmp_path / "absent")
+    assert {path.name for path in tmp_path.iterdir()} == {"large", "copy"}
 
 
 def test_an_atomic_write_leaves_no_temporary_file(tmp_path: Path) -> None:
