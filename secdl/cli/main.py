@@ -1,11 +1,10 @@
 """The entry point: picks the command, and turns every error into one line and an exit status."""
 
 import errno
+import gc
 import importlib
 import os
-import platform
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -82,9 +81,12 @@ def run(arguments: list[str] | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; gives the exit status."""
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        complain(f"runs on Linux x86_64, not on {sys.platform} {platform.machine()}: use a virtual machine or CI")
+    machine = os.uname().machine
+    if (sys.platform, machine) != ("linux", "x86_64"):
+        complain(f"runs on Linux x86_64, not on {sys.platform} {machine}: use a virtual machine or CI")
         return 2
+    # Values know nothing of one another: hardly anything is in a cycle, and to look for cycles costs all the same.
+    gc.set_threshold(100_000, 50, 100)
     try:
         status = cli.main(arguments, prog_name="secdl", standalone_mode=False)
     except click.exceptions.Abort:
@@ -124,6 +126,8 @@ def complain(text: str) -> None:
 
 def _keep(error: Exception) -> Path:
     """Writes the traceback to a file; gives its path."""
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", prefix="secdl-bug-", suffix=".txt", delete=False) as file:
         file.write(f"secdl {__version__}\n" + "".join(traceback.format_exception(error)))
     return Path(file.name)
