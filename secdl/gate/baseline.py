@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date
+from itertools import filterfalse, islice
 
 import msgspec
 
@@ -21,28 +22,33 @@ from secdl.model.verdict import Change
 
 HINT = "a baseline is a run or a whole SARIF 2.1.0 file"
 
-Split = tuple[dict[str, date | None], list[Finding]]
+Split = tuple[set[str], dict[str, date | None], list[Finding]]
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """Findings to compare with. `split` takes the fingerprints that are here now; it gives, of those it knows too, the
-    day each was first seen, and the findings that are not here.
+    """Findings to compare with. `split` takes the fingerprints that are here now, each 0; it gives those of them that
+    it does not know, the day each other was first seen where it says so, and the findings that are not here.
 
     `name` is how a report calls it. `day` is when it was judged. `tools` are its tools by name, `policy_digest` its
-    policy's; both empty where the baseline does not say.
+    policy's; both empty where the baseline does not say. `run` is the run of secdl that it is a report of, if any.
     """
 
     name: str
-    split: Callable[[Set[str]], Split]
+    split: Callable[[Mapping[str, int]], Split]
     day: date | None = None
     tools: Mapping[str, ToolState] = {}
     policy_digest: str = ""
+    run: str = ""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """When each finding that is not new was first seen, by fingerprint (`day` where None), and those that are gone."""
+    """Fingerprints that are new, the day each other was first seen where that is not `day`, and those that are gone.
 
-    known: dict[str, date | None]
+    `new` is None where there is no baseline: then all are.
+    """
+
+    new: set[str] | None
+    first_seen: dict[str, date | None]
     day: date | None
     absent: list[Finding]
 
@@ -84,13 +90,15 @@ def of_sarif(name: str, raw: codec.Raw, *, tools: Set[str] = frozenset(), root: 
     it `where`.
     """
     where = where or name
-    runs = sarif.scan(raw, where=where, hint=HINT).runs
+    report = sarif.scan(raw, where=where, hint=HINT)
+    runs = report.runs
     names = tuple(_tool_of(run.tool.driver.name, tools) for run in runs)
     jobs = tuple(Job(name=tool, tool=tool, stage=Stage.SAST, root=root) for tool in names)
     return Baseline(
         name=name,
         split=lambda current: _split_runs(runs, raw, current, jobs=jobs, where=where),
         tools={tool: ToolState(version=version_of(run)) for run, tool in zip(runs, names, strict=True)},
+        run=sarif.run_id(report),
     )
 
 
@@ -107,7 +115,7 @@ def compare(
     What was not scanned may be where it was: the same finding in another place is a copy of it, and new. An import
     never lists the old name of a renamed file; its report is taken to speak of all that its tool looks at.
     """
-    first, gone = baseline.split({finding.fingerprint for finding in findings})
+    new, first_seen, gone = baseline.split({finding.fingerprint: 0 for finding in findings})
     why = Causes(baseline.tools, findings if gone else [], gone, plan=plan, standings=standings, packages=packages)
     causes = [why.cause(old) for old in gone]
     left_places = [
@@ -115,10 +123,11 @@ def compare(
         for old, cause in zip(gone, causes, strict=True)
         if cause is not AbsentCause.NOT_SCANNED or why.imported(old.tool)
     ]
-    unknown = [finding for finding in findings if finding.fingerprint not in first]
+    unknown = [finding for finding in findings if finding.fingerprint in new]
     moved = _moved(unknown, left_places) | _unquoted(unknown, gone)
     left = set(moved.values())
-    first |= {new: old.first_seen for new, old in _pairs(moved, gone)}
+    new -= moved.keys()
+    first_seen |= {now: old.first_seen for now, old in _pairs(moved, gone)}
     absent = [
         msgspec.structs.replace(
             old,
@@ -132,7 +141,7 @@ def compare(
         if old.fingerprint not in left
     ]
     absent.sort(key=lambda old: (old.tool, old.rule, old.path, old.fingerprint))
-    return Compared(known=first, day=baseline.day, absent=absent)
+    return Compared(new=new, first_seen=first_seen, day=baseline.day, absent=absent)
 
 
 def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_digest: str) -> tuple[Change, ...]:
@@ -152,7 +161,7 @@ def changes(baseline: Baseline, standings: tuple[Standing, ...], *, policy_diges
     return tuple(found)
 
 
-def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
+def _split_lines(lines: codec.Raw, current: Mapping[str, int], *, where: str) -> Split:
     first: dict[str, date | None] = {}
     gone: list[Finding] = []
     kept, whole = msgspec.json.Decoder(_Kept), msgspec.json.Decoder(Finding)
@@ -171,29 +180,34 @@ def _split_lines(lines: codec.Raw, current: Set[str], *, where: str) -> Split:
             codec.decode(line, Finding, where=here, hint="every line is one finding as secdl writes it")
             # Only a byte order mark reads here and not above; and a line that is not read must not go unsaid.
             raise MalformedOutput("a byte order mark within the file", where=here) from None
-    return first, gone
+    return current.keys() - first, first, gone
 
 
 def _split_runs(
-    runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Set[str], *, jobs: tuple[Job, ...], where: str
+    runs: tuple[sarif.Run, ...], raw: codec.Raw, current: Mapping[str, int], *, jobs: tuple[Job, ...], where: str
 ) -> Split:
-    first: dict[str, date | None] = {}
+    known: set[str] = set()
     gone: list[Finding] = []
-    seen: dict[str, int] = {}
+    seen = dict(current)
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
         reader = sarif.Reader(run, job)
-        for result in sarif.results(run, raw, where=f"{where}: runs[{number}]"):
-            own = result.partial_fingerprints.get(NAME) if result.partial_fingerprints else None
-            # secdl's own report lists what it waived as suppressed, and that is known; of others it is set aside.
-            if sarif.set_aside(result) and (own is None or result.kind != "fail" or result.baseline_state == "absent"):
-                continue
-            if own is None:
-                own = reader.fingerprint(result, seen)
+        there = filterfalse(_nowhere, sarif.results(run, raw, where=f"{where}: runs[{number}]"))
+        for result, own in reader.unmatched(there, seen):
             if own in current:
-                first[own] = None
+                known.add(own)
             else:
-                gone.append(msgspec.structs.replace(reader.finding(result), fingerprint=one_line(own, limit=64)))
-    return first, gone
+                old = next(reader.findings((result,)))
+                gone.append(msgspec.structs.replace(old, fingerprint=one_line(own, limit=64)))
+    # A SARIF file does not say when what it holds was first seen.
+    return {own for own, count in islice(seen.items(), len(current)) if not count} - known, {}, gone
+
+
+def _nowhere(result: sarif.Result) -> bool:
+    """Whether `result` is set aside. What secdl's own report lists as suppressed was waived: that was there."""
+    if not result.suppressions or result.kind != "fail" or result.baseline_state == "absent":
+        return sarif.set_aside(result)
+    ours = result.partial_fingerprints and NAME in result.partial_fingerprints
+    return not ours and sarif.suppressed(result)
 
 
 def _tool_of(driver: str, tools: Set[str]) -> str:

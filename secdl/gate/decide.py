@@ -60,7 +60,7 @@ def judge(
     compared = (
         base.compare(found, baseline, plan=plan, standings=standing, packages=packages)
         if baseline is not None
-        else base.Compared(known={}, day=None, absent=[])
+        else base.Compared(new=None, first_seen={}, day=None, absent=[])
     )
     desk = Desk(waivers, limits=policy.waivers, today=plan.as_of.date())
     judged = _weigh(
@@ -136,13 +136,13 @@ def _weigh(
 ) -> list[Finding]:
     waived = list(map(desk.waive, found))
     broad = desk.too_broad()
-    known, day = compared.known, compared.day
+    new, days, day = compared.new, compared.first_seen, compared.day
     owner_of, replace, blocks = owners.owner_of, msgspec.structs.replace, scale.blocks
     for position, finding in enumerate(found):
         waiver = waived[position]
         held = waiver if waiver is not None and waiver not in broad else None
-        old = finding.fingerprint in known
-        status = Status.UNCHANGED if old else Status.NEW
+        fresh = new is None or finding.fingerprint in new
+        status = Status.NEW if fresh else Status.UNCHANGED
         # In place, so that the finding as it came can go: a hundred thousand of each would not fit the budget.
         found[position] = replace(
             finding,
@@ -151,7 +151,7 @@ def _weigh(
             blocking=held is None and blocks(finding, status),
             waiver=held,
             owner=owner_of(finding.path),
-            first_seen=(known[finding.fingerprint] or day) if old else today,
+            first_seen=today if fresh else days.get(finding.fingerprint) or day,
         )
     return found
 

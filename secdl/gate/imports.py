@@ -36,10 +36,7 @@ def imported(name: str, raw: codec.Raw, *, root: str, taken: Iterable[str] = ())
     """
     document = sarif.scan(raw, where=name, hint="give a whole SARIF 2.1.0 file")
     suppressed = [
-        sum(
-            bool(result.suppressions) and sarif.suppressed(result)
-            for result in sarif.results(run, raw, where=f"{name}: runs[{n}]")
-        )
+        sum(map(sarif.suppressed, sarif.results(run, raw, where=f"{name}: runs[{n}]")))
         for n, run in enumerate(document.runs)
     ]
     used = set(taken)

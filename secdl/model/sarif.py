@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import filterfalse, islice
 
 import msgspec
 
@@ -112,14 +112,16 @@ def unread(run: Run) -> tuple[str, ...]:
 def results(run: Run, raw: codec.Raw, *, where: str) -> Iterator[Result]:
     """The results of `run`, one at a time; `raw` is the document they came from. Raises `MalformedOutput` that names
     the position of a wrong one."""
-    decode = _RESULT.decode
-    for number, each in enumerate(run.results or ()):
-        if number % codec.FORGET_EVERY == 0:
-            codec.forget(raw)
+    texts = run.results or []
+    for start in range(0, len(texts), codec.FORGET_EVERY):
+        codec.forget(raw)
+        some = texts[start : start + codec.FORGET_EVERY]
         try:
-            yield decode(each)
+            yield from map(_RESULT.decode, some)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            yield codec.decode(memoryview(each), Result, where=f"{where}: results[{number}]")
+            for number, text in enumerate(some, start):
+                codec.decode(memoryview(text), Result, where=f"{where}: results[{number}]")
+            raise
 
 
 def parse(raw: codec.Raw, job: Job) -> Iterator[Finding]:
@@ -137,10 +139,7 @@ def identified(raw: codec.Raw, job: Job, seen: dict[str, int] | None = None) -> 
 def _parse(raw: codec.Raw, job: Job, seen: dict[str, int] | None) -> Iterator[Finding]:
     where = f"{job.tool}: {job.output}"
     for run in _own_runs(scan(raw, where=where), job):
-        finding = Reader(run, job).finding
-        for result in results(run, raw, where=where):
-            if not set_aside(result):
-                yield finding(result, seen)
+        yield from Reader(run, job).findings(filterfalse(set_aside, results(run, raw, where=where)), seen)
 
 
 def work(raw: codec.Raw, job: Job) -> Work:

@@ -1,8 +1,8 @@
 """One result of a SARIF run, with the rules and files that the run lists, as a finding. Source: OASIS SARIF 2.1.0."""
 
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from secdl.model.finding import Finding, Level, Location
-from secdl.model.fingerprint import MORE_PLACES, folded, numbered, without_digits
+from secdl.model.fingerprint import MORE_PLACES, fingerprint, folded, numbered, without_digits
 from secdl.model.fingerprint import NAME as FINGERPRINT
 from secdl.model.sarif_types import ArtifactLocation, ReportingDescriptor, Result, RuleReference, Run
 from secdl.model.text import clean, one_line
@@ -50,55 +50,95 @@ class Reader:
         self._overrides, self._unclear = _overrides(run)
         self._views: dict[str, _RuleView] = {}
         self._rules: dict[tuple[str, int], _RuleView] = {}
-        self._paths: dict[tuple[str, str, int], str] = {}
+        self._paths: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
-    def finding(self, result: Result, seen: dict[str, int] | None = None) -> Finding:
-        """`result` as a finding; with its fingerprint where `seen` counts those before it."""
-        view = self._views.get(result.rule_id) or self._view(result)
-        message = self._message(result, view)
-        locations, snippet = self._places(result)
-        own = result.properties
-        context = _context(result) if own or result.partial_fingerprints or result.fingerprints else ""
-        found = ""
-        if seen is not None:
-            path = locations[0].path if locations else ""
-            text = context or folded(snippet) or without_digits(message)
-            found = numbered(self._tool, view.name, path, text, seen)
-        if own or result.kind != "fail":
-            return self._with_own(result, view, message=message, locations=locations, snippet=snippet, found=found)
-        if (known := view.levels.get(result.level)) is None:
-            known = view.levels[result.level] = _level(result, view)
-        return Finding(
-            tool=self._tool,
-            rule=view.name,
-            level=known[0],
-            message=message,
-            locations=locations,
-            word=known[1],
-            snippet=snippet,
-            context=context,
-            cwe=view.cwe,
-            gain=view.gain,
-            fix=view.fix,
-            fingerprint=found,
-        )
+    def findings(self, results: Iterable[Result], seen: dict[str, int] | None = None) -> Iterator[Finding]:
+        """`results` as findings, with their fingerprints where `seen` counts equals so far.
 
-    def fingerprint(self, result: Result, seen: dict[str, int]) -> str:
-        """The fingerprint of `result`'s finding, without making the finding."""
-        view = self._views.get(result.rule_id) or self._view(result)
-        places = result.locations
-        physical = places[0].physical_location if places else None
-        path = self._path(physical.artifact_location) if physical is not None else ""
-        text = ""
-        if result.properties or result.partial_fingerprints or result.fingerprints:
-            text = _context(result)
-        if not text and physical is not None and (snippet := physical.region.snippet) is not None:
-            text = folded(clean(snippet.text, limit=_MAX_SNIPPET))
-        if not path or not text:
-            locations, first_snippet = self._places(result)
-            path = locations[0].path if locations else ""
-            text = text or folded(first_snippet) or without_digits(self._message(result, view))
-        return numbered(self._tool, view.name, path, text, seen)
+        What nearly all results of a large report are, one place in a file and words without arguments, is put together
+        right here: calls would cost a fifth more.
+        """
+        tool, views, paths = self._tool, self._views, self._paths
+        for result in results:
+            view = views.get(result.rule_id) or self._view(result)
+            places = result.locations
+            path = None
+            if len(places) == 1 and (physical := places[0].physical_location) is not None:
+                artifact, region = physical.artifact_location, physical.region
+                path = paths[artifact.uri_base_id].get(artifact.uri)
+            if path:
+                line, column = position(region.start_line), position(region.start_column)
+                locations: tuple[Location, ...] = (Location(path=path, line=line, column=column),)
+                snippet = region.snippet.text if region.snippet is not None else ""
+                if len(snippet) > _MAX_SNIPPET or not snippet.isprintable():
+                    snippet = clean(snippet, limit=_MAX_SNIPPET)
+            else:
+                locations, snippet = self._places(result)
+                path = locations[0].path if locations else ""
+            said = result.message
+            message = said.text.strip()
+            if not message.isprintable() or not 0 < len(message) <= _MAX_MESSAGE or said.arguments or len(places) > 1:
+                message = self._message(result, view)
+            own = result.properties
+            context = _context(result) if own or result.partial_fingerprints or result.fingerprints else ""
+            found = ""
+            if seen is not None:
+                text = context or folded(snippet) or without_digits(message)
+                found = numbered(tool, view.name, path, text, seen)
+            if own or result.kind != "fail":
+                yield self._with_own(result, view, message=message, locations=locations, snippet=snippet, found=found)
+                continue
+            if (known := view.levels.get(result.level)) is None:
+                known = view.levels[result.level] = _level(result, view)
+            yield Finding(
+                tool=tool,
+                rule=view.name,
+                level=known[0],
+                message=message,
+                locations=locations,
+                word=known[1],
+                snippet=snippet,
+                context=context,
+                cwe=view.cwe,
+                gain=view.gain,
+                fix=view.fix,
+                fingerprint=found,
+            )
+
+    def unmatched(self, results: Iterable[Result], seen: dict[str, int]) -> Iterator[tuple[Result, str]]:
+        """Those of `results` that match nothing in `seen`, each with its fingerprint: the one that secdl wrote into it,
+        else that of `findings`, without making the finding.
+
+        `seen` begins with the fingerprints to match, each 0, and counts equals. A second equal, and what has secdl's
+        fingerprint, is given even where it is among them.
+        """
+        tool, views, paths = self._tool, self._views, self._paths
+        for result in results:
+            if result.partial_fingerprints and (own := result.partial_fingerprints.get(FINGERPRINT)) is not None:
+                yield result, own
+                continue
+            view = views.get(result.rule_id) or self._view(result)
+            path, text = None, ""
+            if result.locations and (physical := result.locations[0].physical_location) is not None:
+                artifact, said = physical.artifact_location, physical.region.snippet
+                path = paths[artifact.uri_base_id].get(artifact.uri)
+                if said is not None:
+                    text = said.text
+                    if len(text) > _MAX_SNIPPET or not text.isprintable():
+                        text = clean(text, limit=_MAX_SNIPPET)
+                    text = folded(text)
+            if result.properties or result.partial_fingerprints or result.fingerprints:
+                text = _context(result) or text
+            if not path or not text:
+                locations, snippet = self._places(result)
+                path = locations[0].path if locations else ""
+                text = text or folded(snippet) or without_digits(self._message(result, view))
+            found = fingerprint(tool, view.name, path, text, 0)
+            count = seen.get(found, -1)
+            seen[found] = 1 if count < 0 else count + 1
+            # A look at each of a hundred thousand fingerprints costs as much as making one: most end here, after one.
+            if count:
+                yield result, found if count < 0 else fingerprint(tool, view.name, path, text, count)
 
     def _with_own(
         self,
@@ -167,10 +207,7 @@ class Reader:
 
     def _said(self, result: Result, view: _RuleView) -> str:
         message, rule = result.message, view.rule
-        text = message.text
-        if text and not message.arguments and len(text) <= _MAX_MESSAGE and text.isprintable():
-            return text.strip()
-        text = text or message.markdown
+        text = message.text or message.markdown
         if not text and message.id in rule.message_strings:
             text = rule.message_strings[message.id].text
         if message.arguments:
@@ -189,11 +226,7 @@ class Reader:
                 if region.snippet is not None and not snippet:
                     snippet = clean(region.snippet.text, limit=_MAX_SNIPPET)
                 if path := self._path(physical.artifact_location):
-                    line, column = region.start_line, region.start_column
-                    if line is not None:
-                        line = position(line)
-                    if column is not None:
-                        column = position(column)
+                    line, column = position(region.start_line), position(region.start_column)
                     found.append(Location(path=path, line=line, column=column))
                     continue
             for logical in location.logical_locations[:1]:
@@ -201,17 +234,15 @@ class Reader:
         return tuple(found), snippet
 
     def _path(self, location: ArtifactLocation) -> str:
-        key = (location.uri, location.uri_base_id, location.index)
-        path = self._paths.get(key)
+        if not location.uri and 0 <= location.index < len(self._run.artifacts):
+            location = self._run.artifacts[location.index].location
+        known = self._paths[location.uri_base_id]
+        path = known.get(location.uri)
         if path is None:
-            uri = self._uri(location)
-            path = self._paths[key] = self._job.path(uri) if uri else ""
+            path = known[location.uri] = self._job.path(self._uri(location)) if location.uri else ""
         return path
 
     def _uri(self, location: ArtifactLocation) -> str:
-        artifacts = self._run.artifacts
-        if not location.uri and 0 <= location.index < len(artifacts):
-            location = artifacts[location.index].location
         uri = unquote(location.uri)
         # RFC 8089 allows a file URI without an authority, and Java programs write it.
         if uri.startswith("file:/") and not uri.startswith("file://"):

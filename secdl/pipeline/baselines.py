@@ -10,6 +10,7 @@ from secdl.gate import baseline as gate
 from secdl.model import codec, sarif
 from secdl.model.errors import ConfigError, MalformedOutput
 from secdl.model.evidence import Evidence
+from secdl.model.plan import Plan
 from secdl.model.verdict import Verdict
 from secdl.pipeline.inputs import read as read_file
 from secdl.run.store import RunFolder
@@ -33,18 +34,19 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A baseline that a user named: `kind` is the input name its findings are kept under."""
+    """A baseline that a user named: `kind` is the input name its findings are kept under, `content` these or their
+    file."""
 
     about: About
     kind: str
-    content: bytes
+    content: bytes | Path
 
 
 def find(name: str, *, here: Path, runs: Path, today: date, judged: RunFolder | None = None) -> Found:
     """The run, SARIF file or debt file called `name`: a path from `here`, or one of `runs`.
 
     Raises `ConfigError` or `MalformedOutput`; the former also where it is the run `judged` itself, or a file of it:
-    against itself nothing is ever new.
+    against itself nothing is ever new. Whether a SARIF file is one of those `read` tells, where a run is judged.
     """
     path = here / name
     is_file = False
@@ -57,13 +59,13 @@ def find(name: str, *, here: Path, runs: Path, today: date, judged: RunFolder | 
         return Found(about=About(name=path.name, day=today), kind=_FINDINGS, content=read_file(path))
     if is_file:
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                if judged is None:
+                    # A run that is judged now tells at once; one that first scans for an hour must not tell after it.
+                    sarif.scan(file.read(), where=name, hint=gate.HINT)
         except OSError as error:
             raise ConfigError(error.strerror or "unreadable", where=name, hint="name a run or a SARIF file") from error
-        of = sarif.run_id(sarif.scan(content, where=name, hint=gate.HINT))
-        if judged and of and of == judged.plan().run:
-            raise _itself(name)
-        return Found(about=About(name=path.name), kind=_SARIF, content=content)
+        return Found(about=About(name=path.name), kind=_SARIF, content=path)
     run = RunFolder.find(runs, name)
     plan = run.plan()
     # A copy of the run elsewhere is the same run.
@@ -102,15 +104,18 @@ def copy(run: RunFolder, found: Found) -> None:
     run.write(_ABOUT, codec.encode(found.about))
 
 
-def read(run: RunFolder, *, tools: frozenset[str], root: str, called: str = "") -> gate.Baseline | None:
-    """The baseline in the run's inputs, None where there is none; `tools` and `root` are those of the run. Errors name
-    the baseline as it was `called`."""
+def read(run: RunFolder, plan: Plan, *, tools: frozenset[str], called: str = "") -> gate.Baseline | None:
+    """The baseline in the run's inputs, None where there is none; `plan` and `tools` are those of the run. Errors name
+    the baseline as it was `called`. Raises `ConfigError` where it is the report of the run itself."""
     raw = run.read(_ABOUT)
     if raw is None:
         return None
     about = codec.decode(raw, About, where=_ABOUT)
     if (report := run.map(_SARIF)) is not None:
-        return gate.of_sarif(about.name, report, tools=tools, root=root, where=called)
+        baseline = gate.of_sarif(about.name, report, tools=tools, root=plan.root, where=called)
+        if baseline.run and baseline.run == plan.run:
+            raise _itself(called or about.name)
+        return baseline
     lines = run.map(_FINDINGS)
     if lines is None or about.day is None:
         raise MalformedOutput("the baseline's findings are gone", where=str(run.path / _FINDINGS))

@@ -53,7 +53,7 @@ def judge_folder(run: RunFolder, *, profile: str, baseline_called: str = "") -> 
     tools = _tools(run, plan)
     # Before the findings: the first look at a large baseline takes memory that they need later.
     known = frozenset(one.tool for one in evidence)
-    baseline = baselines.read(run, tools=known, root=plan.root, called=baseline_called)
+    baseline = baselines.read(run, plan, tools=known, called=baseline_called)
     findings: list[Finding] = []
     # Equals are told apart over all jobs, as a baseline of several runs does it.
     seen: dict[str, int] = {}

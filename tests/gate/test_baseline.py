@@ -274,6 +274,14 @@ def test_own_report_as_baseline_matches_by_the_fingerprint_it_carries(run):
     assert statuses(judgement) == [(Status.UNCHANGED, None)]
 
 
+def test_what_an_own_report_lists_as_waived_is_known_and_can_be_gone(run):
+    waived = list(identify([finding("bandit"), finding("bandit", path="src/gone.py")]))
+    raw = document("bandit", waived).replace(b'"message"', b'"suppressions":[{"kind":"external"}],"message"')
+    judgement = run(finding(line=4), baseline=base.of_sarif("r", raw, tools=set(STAGE)))
+    assert statuses(judgement)[0] == (Status.UNCHANGED, None)
+    assert [each.path for each in judgement.findings[1:]] == ["src/gone.py"]
+
+
 def test_suppressed_results_of_a_foreign_file_are_not_known(run):
     raw = document("bandit", [finding()]).replace(b'"message"', b'"suppressions":[{"kind":"inSource"}],"message"')
     judgement = run(finding(), baseline=base.of_sarif("old", raw, tools=set(STAGE)))

@@ -68,8 +68,21 @@ def test_fingerprint_in_one_step_is_the_one_that_findings_get(findings):
     assert list(sarif.identified(raw, job())) == expected
     (run,) = sarif.read(raw, where="x").runs
     reader, seen = sarif.Reader(run, job()), {}
-    prints = [reader.fingerprint(found, seen) for found in sarif.results(run, raw, where="x")]
+    prints = [found for _, found in reader.unmatched(sarif.results(run, raw, where="x"), seen)]
     assert prints == [one.fingerprint for one in expected]
+
+
+@given(st.lists(FINDINGS, max_size=6), st.data())
+def test_what_is_not_given_as_unmatched_is_among_what_was_to_match(findings, data):
+    raw = sarif.document([sarif.run_of("t", "1", findings * 2)])
+    expected = [one.fingerprint for one in identify(read(raw))]
+    wanted = data.draw(st.sets(st.sampled_from(expected))) if expected else set()
+    (run,) = sarif.read(raw, where="x").runs
+    seen = dict.fromkeys(wanted, 0)
+    given = [found for _, found in sarif.Reader(run, job()).unmatched(sarif.results(run, raw, where="x"), seen)]
+    met = [found for found in wanted if seen[found] and found not in given]
+    assert sorted(given + met) == sorted(expected)
+    assert {found for found in given if found not in wanted} == set(expected) - wanted
 
 
 @given(st.lists(FINDINGS, max_size=4))
