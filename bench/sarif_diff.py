@@ -71,11 +71,18 @@ def judged(new: Path, old: Path, folder: Path) -> tuple[Cost, Cost]:
     return taken, gate
 
 
-def bench(results: int, folder: Path, sarif: str) -> tuple[float, float, float]:
-    """Measures `results` results; gives secdl's CPU seconds and peak MB, and sarif-tools' CPU (0 where not asked)."""
+def bench(results: int, folder: Path, sarif: str, *, rounds: int = 1) -> tuple[float, float, float]:
+    """Measures `results` results; gives secdl's CPU seconds, its peak MB and the ratio to sarif-tools' CPU (0 where not
+    asked). Of several rounds, both programs in turn, the one with the middle ratio counts: on a shared machine the same
+    work costs half as much again from one minute to the next."""
     old, new = folder / "old.sarif", folder / "new.sarif"
     sarif_results.write(old, results=results, moved=False)
     sarif_results.write(new, results=results, moved=True)
+    found = sorted((_round(results, old, new, folder, sarif) for _ in range(rounds)), key=lambda one: one[2])
+    return found[len(found) // 2]
+
+
+def _round(results: int, old: Path, new: Path, folder: Path, sarif: str) -> tuple[float, float, float]:
     taken, gate = judged(new, old, folder)
     cpu, rss = taken.cpu_s + gate.cpu_s, max(taken.rss_mb, gate.rss_mb)
     print(f"{results:>9,} results  secdl import {taken.cpu_s:6.2f} s {taken.rss_mb:5.0f} MB")
@@ -84,8 +91,8 @@ def bench(results: int, folder: Path, sarif: str) -> tuple[float, float, float]:
         return cpu, rss, 0.0
     theirs = measure([sarif, "diff", str(old), str(new)], folder)
     print(f"{'':>18} sarif diff   {theirs.cpu_s:6.2f} s {theirs.rss_mb:5.0f} MB")
-    print(f"{'':>18} ratio of CPU {cpu / theirs.cpu_s:6.2f}    (at most {RATIO_LIMIT})")
-    return cpu, rss, theirs.cpu_s
+    print(f"{'':>18} ratio of CPU {cpu / theirs.cpu_s:6.2f}")
+    return cpu, rss, cpu / theirs.cpu_s
 
 
 def _warm(folder: Path, sarif: str) -> None:
@@ -100,6 +107,7 @@ def main() -> int:
     """Runs the benchmark; 1 where a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3, help="how often to measure; the middle ratio counts")
     parser.add_argument("--million", action="store_true", help="also ten times as many")
     beside = Path(sys.executable).with_name("sarif")
     parser.add_argument("--sarif-tools", default=str(beside), help="the `sarif` program of sarif-tools 3.0.5")
@@ -109,8 +117,9 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory() as name:
         _warm(Path(name), options.sarif_tools)
-        cpu, rss, theirs = bench(options.results, Path(name), options.sarif_tools)
-        failed |= cpu > RATIO_LIMIT * theirs or rss > RSS_LIMIT_MB
+        cpu, rss, ratio = bench(options.results, Path(name), options.sarif_tools, rounds=options.rounds)
+        print(f"{'':>18} middle ratio {ratio:6.2f}    (at most {RATIO_LIMIT})")
+        failed |= ratio > RATIO_LIMIT or rss > RSS_LIMIT_MB
         if options.million:
             more_cpu, more_rss, _ = bench(10 * options.results, Path(name), "")
             print(f"{'':>18} ten times as many cost {more_cpu / cpu:.1f} times (at most {LINEAR_LIMIT})")
