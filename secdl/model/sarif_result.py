@@ -239,7 +239,11 @@ class Reader:
         known = self._paths[location.uri_base_id]
         path = known.get(location.uri)
         if path is None:
-            path = known[location.uri] = self._job.path(self._uri(location)) if location.uri else ""
+            uri = self._uri(location)
+            path = self._job.path(uri) if uri else ""
+            # Without a URI of its own, a location may have an index: another one of the same base is another file.
+            if location.uri:
+                known[location.uri] = path
         return path
 
     def _uri(self, location: ArtifactLocation) -> str:

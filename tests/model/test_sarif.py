@@ -404,3 +404,14 @@ def test_rules_carry_their_words_to_every_result():
     raw["runs"][0]["results"] = [{"ruleId": "r", "message": {"text": "m"}}]
     (found,) = read(raw)
     assert (found.gain, found.fix, found.cwe) == ("root", "mend", ("CWE-787",))
+
+
+def test_a_location_without_uri_is_its_base_or_what_its_index_names_and_never_another_ones():
+    base = {"originalUriBaseIds": {"SUB": {"uri": "file:///r/hw/net/"}}}
+    artifacts = [{"location": {"uri": "a.c", "uriBaseId": "SUB"}}, {"location": {"uriBaseId": "SUB"}}]
+    places = [{"uriBaseId": "SUB"}, {"uriBaseId": "SUB", "index": 0}, {"index": 1}, {"index": 9, "uriBaseId": "SUB"}]
+    located = [{"physicalLocation": {"artifactLocation": place}} for place in places]
+    raw = document(*(result(locations=[place]) for place in located), artifacts=artifacts, **base)
+    assert [found.path for found in read(raw)] == ["hw/net", "hw/net/a.c", "hw/net", "hw/net"]
+    (found,) = read(document(result(locations=located), artifacts=artifacts, **base))
+    assert [place.path for place in found.locations] == ["hw/net", "hw/net/a.c", "hw/net", "hw/net"]
