@@ -81,7 +81,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; gives the exit status."""
-    machine = os.uname().machine
+    machine = os.uname().machine if hasattr(os, "uname") else "this machine"
     if (sys.platform, machine) != ("linux", "x86_64"):
         complain(f"runs on Linux x86_64, not on {sys.platform} {machine}: use a virtual machine or CI")
         return 2
