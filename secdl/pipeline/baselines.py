@@ -100,7 +100,10 @@ def clear(run: RunFolder) -> None:
 def copy(run: RunFolder, found: Found) -> None:
     """Puts the baseline into the run's inputs, in place of any other."""
     clear(run)
-    run.write(found.kind, found.content)
+    try:
+        run.write(found.kind, found.content)
+    except FileNotFoundError as error:
+        raise ConfigError("gone since it was looked at", where=str(found.content)) from error
     run.write(_ABOUT, codec.encode(found.about))
 
 
