@@ -16,11 +16,14 @@ _MOST = 40
 def print_verdict(verdict: Verdict, *, report: Path | None) -> None:
     """Prints `verdict` for a person, on standard error; its reasons as it has them, those that decide first."""
     _say("")
-    for reason in verdict.reasons[:_MOST]:
+    deciding = {reason.message for reason in verdict.reasons if reason.kind in WORD_OF_KIND}
+    # What decides is not said once more as a note, as stale advisories would be.
+    reasons = [one for one in verdict.reasons if one.kind in WORD_OF_KIND or one.message not in deciding]
+    for reason in reasons[:_MOST]:
         word = WORD_OF_KIND.get(reason.kind)
         _say(f"  {(word.value if word else 'note'):<11} {one_line(reason.message, limit=300)}")
-    if len(verdict.reasons) > _MOST:
-        _say(f"  and {len(verdict.reasons) - _MOST} more reasons, all in verdict.json")
+    if len(reasons) > _MOST:
+        _say(f"  and {len(reasons) - _MOST} more reasons, all in verdict.json")
     counts = verdict.counts
     planned = [one for one in verdict.evidence if one.outcome != Outcome.SKIPPED.value]
     _say("")
