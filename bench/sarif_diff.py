@@ -17,8 +17,8 @@ RATIO_LIMIT = 0.4
 RSS_LIMIT_MB = 200
 TENFOLD_RSS_LIMIT_MB = 1_500
 _ROOT = Path(__file__).resolve().parent.parent
-LINEAR_LIMIT = 15.0
-"""CPU of ten times the results over CPU of the results, at most: in line, and half for noise."""
+LINEAR_LIMIT = 12.0
+"""CPU of ten times the results over CPU of the results, at most: in line, and a fifth for noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
