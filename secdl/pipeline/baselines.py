@@ -103,7 +103,8 @@ def copy(run: RunFolder, found: Found) -> None:
     try:
         run.write(found.kind, found.content)
     except FileNotFoundError as error:
-        raise ConfigError("gone since it was looked at", where=str(found.content)) from error
+        hint = "name a run or a SARIF file that stays"
+        raise ConfigError("gone since it was looked at", where=str(error.filename), hint=hint) from error
     run.write(_ABOUT, codec.encode(found.about))
 
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from secdl.model.errors import MalformedOutput, SecdlError
+from secdl.model.errors import ConfigError, MalformedOutput, SecdlError
 from secdl.model.evidence import Outcome
 from secdl.model.verdict import ReasonKind, Word
+from secdl.pipeline import baselines
 from secdl.pipeline.imports import import_files
 from secdl.pipeline.steps import judge_run
 
@@ -183,3 +184,20 @@ def test_findings_of_an_import_follow_a_renamed_file_and_moved_lines(imported, t
     judge_run(run, baseline=str(sarif("old.sarif", "src/old.c", 4)))
     (found,) = map(json.loads, (run.path / "findings.jsonl").read_text().splitlines())
     assert (found["status"], found["locations"][0]["path"]) == ("unchanged", "src/renamed.c")
+
+
+def test_a_baseline_that_is_gone_once_it_was_looked_at_is_named_and_changes_nothing(imported, tmp_path, monkeypatch):
+    run = imported(report(tmp_path / "new.sarif", "one"))
+    judge_run(run, baseline=str(report(tmp_path / "kept.sarif", "one")))
+    before = state(run)
+    gone, find = report(tmp_path / "gone.sarif", "one"), baselines.find
+
+    def look_and_lose(*arguments, **options):
+        found = find(*arguments, **options)
+        gone.unlink()
+        return found
+
+    monkeypatch.setattr(baselines, "find", look_and_lose)
+    with pytest.raises(ConfigError, match=r"gone\.sarif: gone since it was looked at; name a run"):
+        judge_run(run, baseline=str(gone))
+    assert state(run) == before
